@@ -1,0 +1,1 @@
+"""What changed: the feed that the vendor's application follows, and its delivery."""

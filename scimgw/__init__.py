@@ -1,0 +1,1 @@
+"""What people run: the scimgw command. Not deployed to Azure."""

@@ -1,0 +1,52 @@
+"""Every setting of the gateway, once. Read lazily, never at import: Azure may provide settings late.
+
+In Azure they are app settings that ``infra/main.bicep`` writes; on a laptop ``scimgw serve`` provides them.
+"""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The gateway's settings; each is read from the environment variable ``SCIM_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="SCIM_", frozen=True, extra="ignore")
+
+    table_endpoint: str = Field("", description="Table service URL of the data account.")
+    table_connection_string: SecretStr = Field(
+        SecretStr(""),
+        description="Local development only: Azurite's connection string, in place of an endpoint.",
+    )
+    key_vault_uri: str = Field(
+        "", description="Key Vault that holds the pepper, the signing keys and the tenant entries."
+    )
+    local_secrets_dir: Path | None = Field(
+        None, description="Local development only: a folder that stands in for Key Vault."
+    )
+    local_tenants_dir: Path | None = Field(
+        None,
+        description="Local development only: a folder of tenant entries (JSON), in place of Key Vault's.",
+    )
+    operator_token: SecretStr = Field(
+        SecretStr(""), description="Local development only: the token that the management API accepts."
+    )
+    public_url: str = Field(
+        "",
+        description="https://host as clients see it, where a proxy in front changes it; empty: as requested.",
+    )
+    request_seconds_max: float = Field(
+        25.0,
+        description="Time for one request, retries included; Entra gives up on a request after about 30 s.",
+    )
+    scan_candidates_max: int = Field(
+        20_000, description="Resources that a filter without an index may read before it gets 400 tooMany."
+    )
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings of this process, read at first use."""
+    return Settings()
