@@ -170,8 +170,9 @@ class Directory(Protocol):
     """The storage port: the directory of one tenant, for the length of one request.
 
     Every write is one commit: all of it is there or nothing, and it is safe to repeat. Errors are
-    scim2-models' exceptions: ``NotFoundException`` (404), ``UniquenessException`` (409), ``InvalidValueException``
-    (400, a member that does not exist), ``TooManyException`` (400), ``PayloadTooLargeException`` (413).
+    scim2-models' exceptions: ``NotFoundException`` (404), ``UniquenessException`` (409),
+    ``InvalidValueException`` (400, a member that does not exist), ``TooManyException`` (400),
+    ``PayloadTooLargeException`` (413).
     ``tests/contract/directory.py`` says what every implementation must do.
     """
 

@@ -1,4 +1,4 @@
-"""What a tenant's settings change in the protocol, and who is asking: the only things SCIM knows about tenants."""
+"""What a tenant's settings change in the protocol, and who is asking: all that SCIM knows of tenants."""
 
 from dataclasses import dataclass
 from enum import StrEnum
