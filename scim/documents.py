@@ -60,7 +60,7 @@ class Member:
 
     Attributes:
         value: The member's ``id``.
-        resource_name: What it is. None when the client did not say: then a user, or else a group, with that id.
+        resource_name: What it is. None when the client did not say: a user with that id, or else a group.
     """
 
     value: str
