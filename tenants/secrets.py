@@ -111,7 +111,7 @@ class SecretStore(Protocol):
             SecretStoreUnavailable: The store cannot be asked.
         """
 
-    async def list(self, prefix: str = "") -> list[SecretEntry]:
+    async def entries(self, prefix: str = "") -> list[SecretEntry]:
         """Return what there is under names with this prefix, sorted by name. Reads no value.
 
         Raises:

@@ -1,0 +1,86 @@
+"""The folder that stands in for Key Vault."""
+
+import asyncio
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tenants.local_secrets import LocalSecretStore, make_pepper
+from tenants.secrets import SecretStoreUnavailable
+from tests.contract.secret_store import SecretStoreContract
+
+
+class Writer:
+    def __init__(self, store):
+        self.store = store
+
+    async def set(self, name, value, **attributes):
+        return self.store.set(name, value, **attributes).version
+
+    async def update(self, name, version, *, enabled):
+        self.store.update(name, version, enabled=enabled)
+
+
+class TestLocalSecretStore(SecretStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path):
+        return LocalSecretStore(tmp_path / "secrets")
+
+    @pytest.fixture
+    def administrator(self, store):
+        return Writer(store)
+
+
+def modes(folder):
+    return {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_only_the_owner_can_read_whatever_the_umask(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        store = LocalSecretStore(tmp_path / "secrets")
+        store.ensure("pepper", make_pepper)
+        store.set("signing-key", "x")
+    finally:
+        os.umask(before)
+
+    assert modes(tmp_path) == {0o600}
+    folders = [tmp_path / "secrets", *(path for path in (tmp_path / "secrets").iterdir())]
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o700}
+    assert {path.name for path in folders[1:]} == {"pepper", "signing-key"}
+
+
+def test_first_start_makes_a_secret_once(tmp_path):
+    store = LocalSecretStore(tmp_path)
+    store.ensure("pepper", lambda: "first")
+    store.ensure("pepper", lambda: "second")
+
+    assert asyncio.run(store.get("pepper")).value.get_secret_value() == "first"
+
+
+def test_of_many_first_starts_at_once_one_wins(tmp_path):
+    """Two processes that start together must agree on the pepper, or one issues what the other refuses."""
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda number: LocalSecretStore(tmp_path).ensure("pepper", lambda: str(number)), range(64)))
+
+    assert len(asyncio.run(LocalSecretStore(tmp_path).versions("pepper"))) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["pepper"]
+
+
+def test_peppers_differ():
+    assert len({make_pepper() for _ in range(100)}) == 100
+
+
+async def test_broken_file_is_reported_without_its_content(tmp_path):
+    store = LocalSecretStore(tmp_path)
+    store.set("pepper", "one")
+    [file] = (tmp_path / "pepper").iterdir()
+    file.write_text('{"value": "canary-31d"')
+
+    with pytest.raises(SecretStoreUnavailable) as caught:
+        await store.get("pepper")
+
+    assert "canary" not in str(caught.value)
