@@ -26,18 +26,28 @@ demo: install ## a Microsoft Entra style provisioning cycle, from nothing
 test: install ## every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-check: install ## formatting, lint, types, import rules, spelling
+check: install ## formatting, lint, types, import rules, spelling, Bicep
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
+	$(MAKE) --no-print-directory infra-check
+
+.venv-checkov/.installed: requirements-checkov.txt
+	python3.13 -m venv .venv-checkov
+	.venv-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-checkov.txt
+	touch $@
+
+infra-check: install .venv-checkov/.installed ## the Bicep templates, without Azure
+	$(BIN)/python -m pytest -q tests/infra
+	.venv-checkov/bin/checkov --config-file infra/.checkov.yaml -d infra
 
 lock: install ## compile requirements*.txt from requirements*.in
 	$(BIN)/pip-compile -q --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements.txt requirements.in
 	$(BIN)/pip-compile -q --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements-dev.txt requirements-dev.in
 
 clean: ## remove what install made
-	rm -rf .venv node_modules
+	rm -rf .venv .venv-checkov node_modules
 
-.PHONY: help install serve demo test check lock clean
+.PHONY: help install serve demo test check infra-check lock clean

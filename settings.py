@@ -33,6 +33,13 @@ class Settings(BaseSettings):
     operator_token: SecretStr = Field(
         SecretStr(""), description="Local development only: the token that the management API accepts."
     )
+    operator_tenant_id: str = Field(
+        "",
+        description="Entra tenant that operators sign in to; empty: no Entra token opens the management API.",
+    )
+    operator_audience: str = Field(
+        "", description="Application id or URI that operators' Entra tokens must name as their audience."
+    )
     public_url: str = Field(
         "",
         description="https://host as clients see it, where a proxy in front changes it; empty: as requested.",
