@@ -45,13 +45,13 @@ def test_every_decision_is_in_the_index() -> None:
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    broken = []
-    for path in tracked():
-        if path.suffix != ".md":
-            continue
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text("utf-8")):
-            if not target.startswith(("http:", "https:", "mailto:")) and not (path.parent / target).exists():
-                broken.append(f"{path.relative_to(ROOT)}: {target}")
+    broken = [
+        f"{path.relative_to(ROOT)}: {target}"
+        for path in tracked()
+        if path.suffix == ".md"
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text("utf-8"))
+        if not target.startswith(("http:", "https:", "mailto:")) and not (path.parent / target).exists()
+    ]
 
     assert broken == []
 
