@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from scim2_models import SCIMException
+
 type JsonObject = dict[str, Any]
 
 
@@ -164,6 +166,23 @@ class Page:
 
 class WriteConflict(Exception):
     """Someone wrote the resource between the read and the write: read again, apply again, write again."""
+
+
+class Throttled(SCIMException):
+    """The storage cannot do it now: its partition is throttled, or it does not answer (becomes 429).
+
+    A write may have been done nevertheless; repeating it is safe.
+
+    Attributes:
+        retry_after_seconds: When to try again; sent as ``Retry-After``.
+    """
+
+    status = 429
+    _default_detail = "The directory is busy, try again later"
+
+    def __init__(self, retry_after_seconds: int = 5) -> None:
+        super().__init__()
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Directory(Protocol):

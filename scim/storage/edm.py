@@ -1,0 +1,120 @@
+"""Entities as the table service writes them in JSON, and as we hold them. Pure.
+
+An *entity* is a plain dict of the row's properties with ``RowKey``, and with ``etag``, Azure's own ETag of
+the row (empty when it was not asked for). Python types and the service's:
+
+======== ==================================================================
+str      Edm.String
+bool     Edm.Boolean
+int      Edm.Int32, or Edm.Int64 where it does not fit
+float    Edm.Double
+bytes    Edm.Binary, at most 64 KiB
+datetime Edm.DateTime, UTC, microseconds
+======== ==================================================================
+
+None is no value: such a property is not written, and a projection of a property that a row lacks gives none.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+import orjson
+
+type Entity = dict[str, Any]
+
+INT32_MIN: Final = -(2**31)
+INT32_MAX: Final = 2**31 - 1
+
+_ANNOTATION: Final = "@odata.type"
+_ETAG: Final = "odata.etag"
+
+
+def render_entity(properties: Mapping[str, Any]) -> bytes:
+    """Return an entity's properties as the JSON of a request body."""
+    body: dict[str, Any] = {}
+    for name, value in properties.items():
+        kind = type(value)
+        if kind is str or kind is bool:
+            body[name] = value
+        elif kind is int:
+            if INT32_MIN <= value <= INT32_MAX:
+                body[name] = value
+            else:
+                body[name] = str(value)
+                body[name + _ANNOTATION] = "Edm.Int64"
+        elif kind is bytes:
+            body[name] = b64encode(value).decode("ascii")
+            body[name + _ANNOTATION] = "Edm.Binary"
+        elif value is not None:
+            _render_rare(body, name, value)
+    return orjson.dumps(body)
+
+
+def _render_rare(body: dict[str, Any], name: str, value: Any) -> None:
+    match value:
+        case float():
+            body[name] = value
+            body[name + _ANNOTATION] = "Edm.Double"
+        case datetime():
+            body[name] = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            body[name + _ANNOTATION] = "Edm.DateTime"
+        case _:
+            raise TypeError(f"no Edm type for property {name}: {type(value).__name__}")
+
+
+_PARSERS: Final[dict[str, Callable[[Any], Any]]] = {
+    "Edm.Binary": b64decode,
+    "Edm.Int64": int,
+    "Edm.DateTime": datetime.fromisoformat,
+    "Edm.Double": float,
+}
+
+
+def parse_entity(raw: dict[str, Any], *, with_etag: bool) -> Entity:
+    """Turn one entity of an answer (minimal metadata) into ours.
+
+    Args:
+        raw: The parsed JSON; may be taken apart.
+        with_etag: Whether ``etag`` is wanted. Without, it is empty even where the answer has one: which
+            answers have one is not the same on every service.
+    """
+    entity: Entity = {}
+    kinds: list[tuple[str, str]] = []
+    for name, value in raw.items():
+        if value is None:
+            continue
+        if "@" not in name:
+            entity[name] = value
+        elif name.endswith(_ANNOTATION):
+            kinds.append((name[: -len(_ANNOTATION)], value))
+    entity.pop("odata.metadata", None)
+    etag = entity.pop(_ETAG, "")
+    timestamp = entity.pop("Timestamp", None)
+    for name, kind in kinds:
+        parser = _PARSERS.get(kind)
+        if parser is not None and name in entity:
+            entity[name] = parser(entity[name])
+    entity["etag"] = (etag or etag_of(timestamp)) if with_etag else ""
+    return entity
+
+
+def etag_of(timestamp: str | None) -> str:
+    """Return the ETag that belongs to a row's Timestamp, for answers that carry only that."""
+    return f"W/\"datetime'{quote(timestamp, safe='')}'\"" if timestamp else ""
+
+
+def key_literal(key: str) -> str:
+    """Return a key as an OData string literal."""
+    return "'" + key.replace("'", "''") + "'"
+
+
+def range_filter(partition_key: str, low: str, high: str, more: str = "") -> str:
+    """Return the OData condition of a row range: ``low`` inclusive, ``high`` exclusive, and ``more``."""
+    condition = (
+        f"PartitionKey eq {key_literal(partition_key)} and RowKey ge {key_literal(low)} "
+        f"and RowKey lt {key_literal(high)}"
+    )
+    return f"{condition} and ({more})" if more else condition
