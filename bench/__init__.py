@@ -1,0 +1,1 @@
+"""Benchmarks: each prints one JSON document on stdout and a readable table on stderr."""

@@ -1,0 +1,99 @@
+"""``make bench``: the same load on the gateway and on scim2-server's own application, side by side."""
+
+import argparse
+import asyncio
+import json
+import platform
+import sys
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+from rich.table import Table
+
+from bench import scenario
+from bench.load import Load
+from bench.servers import Server, gateway, reference
+
+console = Console(stderr=True)
+
+
+def measure(
+    running: AbstractContextManager[Server], users: int, members: int, scale: float
+) -> dict[str, Any]:
+    """Run the load against one server and return its figures."""
+    with running as server:
+        load = asyncio.run(replay(server, users, members, scale))
+        return {
+            "server": server.name,
+            "memory_mb": round(server.memory_mb(), 1),
+            "operations": [result.summary() for result in load.results],
+        }
+
+
+async def replay(server: Server, users: int, members: int, scale: float) -> Load:
+    """Replay the load in one session."""
+    connector = aiohttp.TCPConnector(limit=16)
+    with console.status("") as status:
+        async with aiohttp.ClientSession(connector=connector) as session:
+            load = Load(server, session, 1, status.update)
+            await scenario.run(load, users, members, scale=scale)
+    return load
+
+
+def table(ours: dict[str, Any], theirs: dict[str, Any] | None) -> Table:
+    """Return the figures as a table, with the ratio of the peer's time to ours."""
+    shown = Table(title="milliseconds; CPU is the server's own, without Azurite")
+    for title in ("operation", "c", "rate/s", "CPU", "p50", "p99", "peer CPU", "peer p50", "peer p50 / ours"):
+        shown.add_column(title, justify="left" if title == "operation" else "right")
+    others = {(one["kind"], one["concurrency"]): one for one in (theirs or {"operations": []})["operations"]}
+    for one in ours["operations"]:
+        peer = others.get((one["kind"], one["concurrency"]))
+        shown.add_row(
+            one["kind"],
+            str(one["concurrency"]),
+            f"{one['rate_per_second']:.0f}",
+            f"{one['cpu_ms']:.2f}",
+            f"{one['p50_ms']:.1f}",
+            f"{one['p99_ms']:.1f}",
+            f"{peer['cpu_ms']:.2f}" if peer else "",
+            f"{peer['p50_ms']:.1f}" if peer else "",
+            f"{peer['p50_ms'] / one['p50_ms']:.1f}" if peer else "",
+        )
+    return shown
+
+
+def main() -> None:
+    """Measure, print the table, print the JSON document."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--users", type=int, default=1000)
+    parser.add_argument("--members", type=int, default=1000)
+    parser.add_argument(
+        "--peer-scale", type=float, default=0.25, help="share of the operations the peer gets"
+    )
+    parser.add_argument("--without-peer", action="store_true")
+    options = parser.parse_args()
+    options.users = max(options.users, options.members + 1, 300)
+    ours = measure(gateway(), options.users, options.members, 1.0)
+    theirs = (
+        None
+        if options.without_peer
+        else measure(reference(), options.users, options.members, options.peer_scale)
+    )
+    console.print(table(ours, theirs))
+    document = {
+        "benchmark": "compare",
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        "users": options.users,
+        "members": options.members,
+        "servers": [ours] + ([theirs] if theirs else []),
+    }
+    json.dump(document, sys.stdout, indent=1)
+    print()
+
+
+if __name__ == "__main__":
+    main()
