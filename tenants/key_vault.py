@@ -1,15 +1,13 @@
 """Secrets in Azure Key Vault: the only module that imports the Key Vault SDK.
 
 A vault answers 4,000 reads in 10 s for everyone together (service limits of Key Vault), and from time to time
-not at all. So:
+not at all. Who uses secrets keeps what it made of them for a minute (``Peppers``, ``SigningKeys``), so that no
+request reads; and here:
 
-- every version of a secret is read once and kept for ``TTL_SECONDS``; nothing is read per request;
-- of many callers that find the same secret missing or old, one asks and all get its answer (single flight);
-- a remembered answer that got old is handed out while a new one is fetched, and as long as the vault is away;
+- what was read is taken as it is for ``TTL_SECONDS``;
+- of many callers that find it missing or old, one asks and all get its answer (single flight);
+- once there is an old answer, nobody waits long for a new one, and it serves as long as the vault is away;
 - after a failure the vault is left alone for as long as its ``Retry-After`` says, or for a growing time.
-
-What follows for an operator: a new, disabled or deleted version counts on every instance within
-``STALE_SECONDS_MAX`` while the vault answers, and typically within ``TTL_SECONDS``.
 """
 
 from __future__ import annotations
@@ -34,13 +32,13 @@ if TYPE_CHECKING:
     from azure.keyvault.secrets import SecretProperties
     from azure.keyvault.secrets.aio import SecretClient
 
-# How long an answer of the vault is taken as it is. It bounds how late a rotation is seen, and the load: with
-# 1,000 instances and three secrets, 30 to 40 reads in 10 s.
-TTL_SECONDS = 300.0
+# How long an answer is taken as it is. Short: whoever meets a version that it does not know asks again, and
+# must not be told yesterday's news. It is there for bursts.
+TTL_SECONDS = 5.0
 
-# Beyond this age an answer is not handed out without asking first, however long the asking takes. (When the
-# vault does not answer then, the old answer is still better than an outage of every tenant.)
-STALE_SECONDS_MAX = 600.0
+# How long a caller waits for a new answer while there is an old one. A vault answers in 20 to 50 ms; one that
+# takes longer than this is in trouble, and a disabled version is then used until it has answered.
+WAIT_SECONDS_MAX = 2.0
 
 # How long a failing vault is left alone: doubled from the first to the second with each failure in a row.
 # A Retry-After of the vault wins, within the same upper bound.
@@ -83,8 +81,6 @@ class KeyVaultSecretStore:
         now: Callable[[], datetime] = _utc_now,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-        ttl_seconds: float = TTL_SECONDS,
-        stale_seconds_max: float = STALE_SECONDS_MAX,
     ) -> None:
         """Keep what is needed; nothing is sent yet.
 
@@ -93,15 +89,11 @@ class KeyVaultSecretStore:
             now: The time that versions' dates are compared with.
             monotonic: The clock of the cache, in seconds.
             sleep: How a cold store waits for a vault that is away, in seconds.
-            ttl_seconds: See ``TTL_SECONDS``.
-            stale_seconds_max: See ``STALE_SECONDS_MAX``.
         """
         self._client = client
         self._now = now
         self._monotonic = monotonic
         self._sleep = sleep
-        self._ttl_seconds = ttl_seconds
-        self._stale_seconds_max = stale_seconds_max
         self._remembered: dict[str, _Remembered] = {}
 
     async def get(self, name: str) -> Secret:
@@ -128,11 +120,6 @@ class KeyVaultSecretStore:
             ]
         return sorted(found, key=lambda entry: entry.name)
 
-    def forget(self, name: str) -> None:
-        """Ask the vault again at the next use, unless it is being left alone."""
-        if remembered := self._remembered.get(name.lower()):
-            remembered.read_at = float("-inf")
-
     async def close(self) -> None:
         """Give back connections."""
         flights = [one.flight for one in self._remembered.values() if one.flight and not one.flight.done()]
@@ -145,13 +132,15 @@ class KeyVaultSecretStore:
         if not NAME_PATTERN.match(name):
             return []
         remembered = self._remembered.setdefault(name.lower(), _Remembered())
-        age = self._monotonic() - remembered.read_at
-        if remembered.versions is not None and age < self._ttl_seconds:
+        if self._monotonic() - remembered.read_at < TTL_SECONDS and remembered.versions is not None:
             return remembered.versions
         flight = self._start(name, remembered)
-        if flight is not None and (remembered.versions is None or age >= self._stale_seconds_max):
-            # Shielded: one caller that gives up must not take the answer away from the others.
-            await asyncio.shield(flight)
+        if flight is not None:
+            # Waiting does not own the question: a caller that gives up must not take the answer from others.
+            limit = None if remembered.versions is None else WAIT_SECONDS_MAX
+            done, _ = await asyncio.wait((flight,), timeout=limit)
+            if done and not flight.cancelled():
+                flight.result()  # raises what nobody foresaw, where somebody sees it
         if remembered.versions is None:
             raise SecretStoreUnavailable(f"Key Vault has not given {name} yet.")
         return remembered.versions
@@ -172,6 +161,7 @@ class KeyVaultSecretStore:
         """
         deadline = self._monotonic() + FETCH_SECONDS_MAX
         while True:
+            asked_at = self._monotonic()
             try:
                 async with _translated(name, max(0.0, deadline - self._monotonic())):
                     remembered.versions = await self._fetch(name)
@@ -180,14 +170,15 @@ class KeyVaultSecretStore:
                 remembered.failures += 1
                 remembered.retry_at = self._monotonic() + wait_seconds
                 _log.warning(
-                    "key_vault_unavailable",
-                    extra={"secret_name": name, "reason": str(failure), "wait_seconds": wait_seconds},
+                    "key_vault_unavailable reason=%s wait_seconds=%d",
+                    failure,
+                    wait_seconds,
                 )
                 if remembered.versions is not None or remembered.retry_at >= deadline:
                     return
                 await self._sleep(wait_seconds)
             else:
-                remembered.read_at = self._monotonic()
+                remembered.read_at = asked_at
                 remembered.failures = 0
                 return
 

@@ -105,6 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        time.sleep(self.server.vault.delay_seconds)
         with self.server.lock:
             answer = self.server.vault.answer(self.command, self.path, self.headers, body)
         payload = b"" if answer.body is None else json.dumps(answer.body).encode()

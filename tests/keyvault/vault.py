@@ -64,6 +64,7 @@ class Vault:
         now: Its clock, in whole seconds since 1970.
         faults: Answers to give next, one each, in place of doing anything.
         requests: Method and path of each authorised request.
+        delay_seconds: How long each answer takes.
         delete_seconds: How long a deleted secret is neither live nor in the list of deleted ones.
     """
 
@@ -73,6 +74,7 @@ class Vault:
         self.now: Callable[[], int] = lambda: int(time.time())
         self.faults: list[Answer] = []
         self.requests: list[tuple[str, str]] = []
+        self.delay_seconds = 0.0
         self.delete_seconds = 0.0
         self._live: dict[str, list[Version]] = {}
         self._deleted: dict[str, Deleted] = {}
