@@ -3,6 +3,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 PORT ?= 7071
 DATA ?=
+N ?= 1000
+M ?= 1000
 BIN := .venv/bin
 
 help: ## list the targets
@@ -34,6 +36,12 @@ check: install ## formatting, lint, types, import rules, spelling, Bicep
 	$(BIN)/codespell
 	$(MAKE) --no-print-directory infra-check
 
+bench: install ## the gateway beside scim2-server in memory [N=1000 users] [M=1000 members]
+	$(BIN)/python -m bench.compare --users $(N) --members $(M)
+
+bench-cost: install ## table requests and CPU of each operation, and their growth
+	$(BIN)/python -m bench.cost
+
 .venv-checkov/.installed: requirements-checkov.txt
 	python3.13 -m venv .venv-checkov
 	.venv-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-checkov.txt
@@ -50,4 +58,4 @@ lock: install ## compile requirements*.txt from requirements*.in
 clean: ## remove what install made
 	rm -rf .venv .venv-checkov node_modules
 
-.PHONY: help install serve demo test check infra-check lock clean
+.PHONY: help install bench bench-cost serve demo test check infra-check lock clean
