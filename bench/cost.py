@@ -149,9 +149,11 @@ def main() -> None:
     parser.add_argument("--members", type=int, nargs=2, default=(100, 10_000), metavar=("FROM", "TO"))
     options = parser.parse_args()
     sizes = list(zip(options.users, options.members, strict=True))
-    with counted_tables() as (connection_string, count):
-        with gateway({"SCIM_TABLE_CONNECTION_STRING": connection_string}) as server:
-            steps = asyncio.run(measure(server, count, sizes))
+    with (
+        counted_tables() as (connection_string, count),
+        gateway({"SCIM_TABLE_CONNECTION_STRING": connection_string}) as server,
+    ):
+        steps = asyncio.run(measure(server, count, sizes))
     console.print(table(steps))
     document = {
         "benchmark": "cost",
