@@ -55,6 +55,8 @@ def render_entity(properties: Mapping[str, Any]) -> bytes:
 
 def _render_rare(body: dict[str, Any], name: str, value: Any) -> None:
     match value:
+        case str():  # a StrEnum
+            body[name] = str(value)
         case float():
             body[name] = value
             body[name + _ANNOTATION] = "Edm.Double"
