@@ -1,0 +1,10 @@
+"""What Entra ID's and Okta's provisioning services send, played against any SCIM server, and checked.
+
+The simulator keeps its own model of the directory. Every answer is checked when it comes, and at the end
+everything is read back and compared. Nothing here knows the gateway, or imports anything of it.
+
+- ``words`` → ``people`` → ``changes``: who is provisioned and what happens to them (pure, seeded)
+- ``attributes`` → ``model`` → ``checks``: what must be true of an answer (pure)
+- ``entra_bodies``, ``okta_bodies``: the shapes of each dialect (pure)
+- ``peer`` → ``actions`` → ``entra``, ``okta``: the requests, one kind of action at a time, and the cycles
+"""

@@ -1,0 +1,157 @@
+"""Reads everything back and compares it with the model: page by page, then each group with its members."""
+
+from collections.abc import Mapping, Sequence
+
+from scimgw.simulate import checks
+from scimgw.simulate.actions import Actions, check_group, check_user
+from scimgw.simulate.attributes import EXTERNAL_ID, USER_NAME, JsonObject
+from scimgw.simulate.checks import Answer, Problem
+from scimgw.simulate.model import ExpectedGroup, State
+from scimgw.simulate.peer import Request
+from scimgw.simulate.stages import Stages
+
+KIND = "read back"
+PAGE = 100
+# A directory that others write to meanwhile cannot be paged through in peace; then each is read alone.
+ATTEMPTS = 3
+# The same where so many times more are there than are ours: paging would take longer than it is worth.
+FOREIGN_FACTOR_MAX = 50
+FOREIGN_MAX = 5_000
+
+
+async def read_back(
+    actions: Actions,
+    prefix: str,
+    stages: Stages,
+) -> None:
+    """Compare the whole directory with the model. Resources of others are counted, and otherwise let be."""
+    await _compare_users(actions, prefix)
+    await _compare_groups(actions, prefix)
+    present = [group for group in actions.model.groups if group.is_present]
+    await stages.run(KIND, present, lambda group: _compare_members(actions, group))
+
+
+async def _compare_users(actions: Actions, prefix: str) -> None:
+    found = await read_all(actions, "/Users", len(actions.model.users))
+    users = actions.model.users
+    record = actions.peer.record
+    if found is None:
+        for user in users:
+            if user.is_present:
+                await actions.read_user(user, KIND)
+        return
+    for user in users:
+        if user.is_present:
+            problems = check_user(user, found[user.id]) if user.id in found else [_lost(user.id)]
+            record.note(KIND, user.user_name, problems, key=f"user {user.index}")
+    known = {user.id for user in users if user.is_present} | actions.model.unknown_ids()
+    ours = {user.external_id for user in users if user.state is not State.UNKNOWN}
+    _note_surplus(actions, found, known=known, external_ids=ours, name=USER_NAME, prefix=prefix)
+
+
+async def _compare_groups(actions: Actions, prefix: str) -> None:
+    found = await read_all(
+        actions, "/Groups", len(actions.model.groups), (("excludedAttributes", "members"),)
+    )
+    if found is None:
+        return
+    groups = actions.model.groups
+    for group in groups:
+        if group.is_present:
+            external_id = group.external_id if actions.sends_group_external_id else ""
+            problems = (
+                check_group(group, found[group.id], external_id) if group.id in found else [_lost(group.id)]
+            )
+            actions.peer.record.note(KIND, group.display_name, problems, key=f"group {group.index}")
+    known = {group.id for group in groups if group.is_present or group.state is State.UNKNOWN}
+    ours = {group.external_id for group in groups if group.state is not State.UNKNOWN}
+    _note_surplus(actions, found, known=known, external_ids=ours, name="displayName", prefix=prefix)
+
+
+async def _compare_members(actions: Actions, group: ExpectedGroup) -> None:
+    await actions.read_group(group, with_members=True, kind=KIND)
+
+
+def _lost(resource_id: str) -> Problem:
+    return Problem("lost", f"{resource_id} is on no page")
+
+
+def _note_surplus(
+    actions: Actions,
+    found: Mapping[str, JsonObject],
+    *,
+    known: set[str],
+    external_ids: set[str],
+    name: str,
+    prefix: str,
+) -> None:
+    """Tell of resources that look like ours and must not be there: not deleted, or made twice."""
+    former = actions.model.former_ids()
+    for resource_id, document in found.items():
+        is_ours = document.get(EXTERNAL_ID) in external_ids or resource_id in former
+        is_ours = is_ours or bool(prefix and str(document.get(name)).startswith(f"{prefix}."))
+        if is_ours and resource_id not in known:
+            problem = Problem("surplus", f"{resource_id} is there although it was deleted or never accepted")
+            actions.peer.record.note(KIND, str(document.get(name)), [problem], key=resource_id)
+
+
+async def read_all(
+    actions: Actions, path: str, own: int, query: Sequence[tuple[str, str]] = (), page: int = PAGE
+) -> dict[str, JsonObject] | None:
+    """Page through all resources of a type.
+
+    Args:
+        actions: Asks and checks.
+        path: ``/Users`` or ``/Groups``.
+        own: How many of them are ours, at most.
+        query: Further parameters.
+        page: Resources asked for at a time.
+
+    Returns:
+        The resources by id, in the server's order; None where others write so much, or have so much
+        there, that the pages prove nothing.
+    """
+    for _ in range(ATTEMPTS):
+        found: dict[str, JsonObject] = {}
+        totals: set[int] = set()
+        twice = 0
+        while True:
+            start = len(found) + twice + 1
+            answer = await _read_page(actions, path, query, start, page)
+            total, resources = answer.document.get("totalResults"), checks.resources_of(answer)
+            if not answer.is_success or not isinstance(total, int):
+                return found
+            if total > max(own * FOREIGN_FACTOR_MAX, FOREIGN_MAX):
+                actions.peer.record.notes.append(f"{path} has {total} resources: ours are read one by one")
+                return None
+            totals.add(total)
+            twice += sum(str(resource.get("id")) in found for resource in resources)
+            found |= {str(resource.get("id")): resource for resource in resources}
+            if not resources or len(found) + twice >= total:
+                break
+        if len(totals) == 1:
+            _note_gaps(actions, path, len(found), twice, totals.pop())
+            return found
+    actions.peer.record.notes.append(f"others write to {path}: ours are read one by one")
+    return None
+
+
+async def _read_page(
+    actions: Actions, path: str, query: Sequence[tuple[str, str]], start: int, count: int
+) -> Answer:
+    return await actions.ask(
+        KIND,
+        Request("GET", path, (*query, ("startIndex", str(start)), ("count", str(count)))),
+        check=lambda answer: checks.check_list(answer, start_index=start, count=count),
+    )
+
+
+def _note_gaps(actions: Actions, path: str, found: int, twice: int, total: int) -> None:
+    problems = []
+    if twice:
+        problems.append(Problem("twice", f"{twice} resources of {path} are on more than one page"))
+    if found + twice < total:
+        problems.append(
+            Problem("gap", f"the pages of {path} hold {found} resources, totalResults is {total}")
+        )
+    actions.peer.record.note(KIND, "", problems)

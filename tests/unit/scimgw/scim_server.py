@@ -1,0 +1,160 @@
+"""A SCIM server made of scim2-server's own parts, in memory, on the loopback interface; defects can be seeded.
+
+It is no part of the gateway: the simulator must work against any server. A little of what Entra sends is not
+RFC 7644; ``tidy`` turns that into it. A defect then spoils requests or answers on their way.
+"""
+
+import asyncio
+import json
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from scim2_models import ScimPolicy, ScimProvider
+from scim2_server.applications.asgi import ASGIApplication
+from scim2_server.memory import AsyncInMemoryStorage
+from scim2_server.requests import ScimRequest
+from scim2_server.utils import (
+    load_default_resource_types,
+    load_default_schemas,
+    load_default_service_provider_config,
+)
+
+TOKEN = "a-token-of-the-test"
+MANAGER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager"
+POLICY = ScimPolicy(
+    unknown=ScimPolicy.Unknown.ignore,
+    remove_value_as_filter=ScimPolicy.RemoveValue.apply,
+    unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
+)
+
+
+@dataclass
+class Exchange:
+    """A request on its way in, and its answer on the way out."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: Any
+    status: int = 0
+    answer_headers: dict[str, str] = field(default_factory=dict)
+    answer: Any = None
+
+    @property
+    def operations(self) -> list[dict[str, Any]]:
+        return self.body.get("Operations", []) if isinstance(self.body, dict) else []
+
+    @property
+    def resources(self) -> list[dict[str, Any]]:
+        """Every resource of the answer, whether one was asked for or many."""
+        if not isinstance(self.answer, dict) or self.status >= 300:
+            return []
+        return self.answer.get("Resources", []) if "totalResults" in self.answer else [self.answer]
+
+    def respond(self, status: int, answer: Any = None) -> None:
+        self.status, self.answer = status, answer
+        self.answer_headers = {"Content-Type": "application/scim+json"}
+
+
+type Serve = Callable[[Exchange], Awaitable[None]]
+type Defect = Callable[[Serve], Serve]
+
+
+class Server:
+    """The server: ``url`` is its SCIM root, ``exchanges`` what has passed."""
+
+    def __init__(self, defect: Defect | None = None) -> None:
+        provider = ScimProvider.from_discovery(
+            load_default_schemas().values(),
+            load_default_resource_types().values(),
+            config=load_default_service_provider_config(),
+            policy=POLICY,
+        )
+        self.storage = AsyncInMemoryStorage()
+        self.application = ASGIApplication(self.storage, provider)
+        self.exchanges: list[Exchange] = []
+        self.serve: Serve = defect(self._serve) if defect else self._serve
+        self.url = ""
+
+    async def handle(self, request: web.Request) -> web.Response:
+        content = await request.read()
+        exchange = Exchange(
+            request.method,
+            request.path,
+            dict(request.query),
+            dict(request.headers),
+            json.loads(content) if content else None,
+        )
+        self.exchanges.append(exchange)
+        if exchange.headers.get("Authorization") != f"Bearer {TOKEN}":
+            error = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": "401", "detail": "no"}
+            exchange.respond(401, error)
+            exchange.answer_headers["WWW-Authenticate"] = "Bearer"
+        else:
+            await self.serve(exchange)
+        body = b"" if exchange.answer is None else json.dumps(exchange.answer).encode()
+        return web.Response(status=exchange.status, headers=exchange.answer_headers, body=body)
+
+    async def _serve(self, exchange: Exchange) -> None:
+        tidy(exchange)
+        request = ScimRequest(
+            exchange.method,
+            f"{self.url}",
+            exchange.path.removeprefix("/scim"),
+            exchange.query,
+            {"Content-Type": exchange.headers.get("Content-Type", "")},
+            b"" if exchange.body is None else json.dumps(exchange.body).encode(),
+        )
+        response = await self.application.serve(request)
+        exchange.status, exchange.answer = int(response.status), response.body
+        exchange.answer_headers = dict(response.headers)
+
+
+def tidy(exchange: Exchange) -> None:
+    """Write in RFC 7644's words what Entra and Okta write in their own."""
+    text = exchange.query.get("filter", "")
+    for name in ("manager", "members"):
+        text = text.replace(f" and {name} eq ", f" and {MANAGER if name == 'manager' else name}.value eq ")
+    if text:
+        exchange.query["filter"] = text
+    exchange.query.pop("aadOptscim062020", None)
+    for operation in exchange.operations:
+        if operation.get("path") == MANAGER and isinstance(operation.get("value"), str):
+            if operation["value"]:
+                operation["value"] = {"value": operation["value"]}
+            else:
+                operation["op"] = "remove"
+                del operation["value"]
+
+
+@contextmanager
+def running(defect: Defect | None = None, *, base_path: str = "/scim") -> Iterator[Server]:
+    """Run a server in a thread of its own, so that commands can be run against it."""
+    server = Server(defect)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def start() -> web.AppRunner:
+        application = web.Application()
+        application.router.add_route("*", base_path + "/{path:.*}", server.handle)
+        runner = web.AppRunner(application)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}{base_path}"
+        return runner
+
+    runner = asyncio.run_coroutine_threadsafe(start(), loop).result()
+    try:
+        yield server
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
