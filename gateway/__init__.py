@@ -1,1 +1,1 @@
-"""The composition: settings to clients to services, and one function a trigger. Only this package knows every part."""
+"""The composition: settings to clients to services. Only this package knows every part."""

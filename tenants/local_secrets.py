@@ -83,6 +83,11 @@ class LocalSecretStore:
             ),
         )
 
+    async def add_version(self, name: str, value: SecretStr, *, content_type: str = "") -> str:
+        """Add a version and return its name: what ``signing_keys.SecretWriter`` asks of a store's writer."""
+        added = await asyncio.to_thread(self.set, name, value.get_secret_value(), content_type=content_type)
+        return added.version
+
     def update(self, name: str, version: str, *, enabled: bool) -> None:
         """Enable or disable one version."""
         found = next((secret for secret in self._read_all(name) if secret.version == version), None)
@@ -90,7 +95,7 @@ class LocalSecretStore:
             raise SecretNotFound(name)
         self._write(self._path(name), replace(found, enabled=enabled))
 
-    def ensure(self, name: str, make: Callable[[], str]) -> None:
+    def ensure(self, name: str, make: Callable[[], SecretStr], *, content_type: str = "") -> None:
         """Make the first version of a secret unless there is one; of two processes that try, one wins.
 
         The version is written into a folder of its own, which is then renamed to the secret's name: a rename
@@ -104,7 +109,13 @@ class LocalSecretStore:
         try:
             self._write(
                 draft,
-                Secret(name, SecretStr(make()), version=secrets.token_hex(16), created=self._now()),
+                Secret(
+                    name,
+                    make(),
+                    version=secrets.token_hex(16),
+                    created=self._now(),
+                    content_type=content_type,
+                ),
             )
             draft.rename(target)
         except OSError:
@@ -166,9 +177,9 @@ class LocalSecretStore:
         return entries
 
 
-def make_pepper() -> str:
+def make_pepper() -> SecretStr:
     """Return a new pepper: 32 random bytes, which is HMAC-SHA-256's own strength."""
-    return secrets.token_urlsafe(32)
+    return SecretStr(secrets.token_urlsafe(32))
 
 
 def _render(secret: Secret) -> dict[str, Any]:

@@ -58,7 +58,8 @@ def _parse_guid_or_nothing(text: str) -> str:
     return _parse_guid(text) if text else ""
 
 
-def _check_printable(text: str) -> str:
+def check_printable(text: str) -> str:
+    """Refuse what cannot be printed on one line."""
     if _CONTROL.search(text):
         raise ValueError("must not hold control characters")
     if text != text.strip() or not text:
@@ -75,7 +76,7 @@ def _check_url(text: str) -> str:
     return text
 
 
-def _check_public_keys(keys: Any) -> Any:
+def check_public_keys(keys: Any) -> Any:
     """Refuse a JWK set that holds a private or symmetric key: settings are not secret."""
     if not isinstance(keys, dict):
         return keys
@@ -92,9 +93,9 @@ def _check_custom_name(name: str) -> str:
 
 Guid = Annotated[str, Field(max_length=64), AfterValidator(_parse_guid)]
 GuidOrNothing = Annotated[str, Field(max_length=64), AfterValidator(_parse_guid_or_nothing)]
-Text = Annotated[str, Field(max_length=TEXT_LENGTH_MAX), AfterValidator(_check_printable)]
+Text = Annotated[str, Field(max_length=TEXT_LENGTH_MAX), AfterValidator(check_printable)]
 CustomName = Annotated[str, Field(max_length=TEXT_LENGTH_MAX), AfterValidator(_check_custom_name)]
-Url = Annotated[str, Field(max_length=1_024), AfterValidator(_check_printable), AfterValidator(_check_url)]
+Url = Annotated[str, Field(max_length=1_024), AfterValidator(check_printable), AfterValidator(_check_url)]
 
 
 class State(StrEnum):
@@ -218,13 +219,13 @@ class EventReceiver(_Part):
 class TenantSettings(_Part):
     """What somebody decides about a tenant: an entry less its ``id``, or the API's request body."""
 
-    name: Annotated[str, Field(max_length=NAME_LENGTH_MAX), AfterValidator(_check_printable)]
+    name: Annotated[str, Field(max_length=NAME_LENGTH_MAX), AfterValidator(check_printable)]
     state: State = State.ACTIVE
     identity_provider: IdentityProvider = IdentityProvider.ENTRA
     entra_tenant_id: GuidOrNothing = ""
     audiences: tuple[Text, ...] = Field((), max_length=AUDIENCES_MAX)
     federated_issuers: tuple[FederatedIssuer, ...] = Field((), max_length=FEDERATED_ISSUERS_MAX)
-    jwks: Annotated[JsonWebKeySet, BeforeValidator(_check_public_keys)] = JsonWebKeySet()
+    jwks: Annotated[JsonWebKeySet, BeforeValidator(check_public_keys)] = JsonWebKeySet()
     custom_attributes: tuple[CustomAttribute, ...] = Field((), max_length=CUSTOM_ATTRIBUTES_MAX)
     required_attributes: tuple[Text, ...] = Field((), max_length=REQUIRED_ATTRIBUTES_MAX)
     member_types: tuple[MemberType, ...] = Field(

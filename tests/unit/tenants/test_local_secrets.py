@@ -6,6 +6,7 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from pydantic import SecretStr
 
 from tenants.local_secrets import LocalSecretStore, make_pepper
 from tenants.secrets import SecretStoreUnavailable
@@ -55,8 +56,8 @@ def test_only_the_owner_can_read_whatever_the_umask(tmp_path, umask):
 
 def test_first_start_makes_a_secret_once(tmp_path):
     store = LocalSecretStore(tmp_path)
-    store.ensure("pepper", lambda: "first")
-    store.ensure("pepper", lambda: "second")
+    store.ensure("pepper", lambda: SecretStr("first"))
+    store.ensure("pepper", lambda: SecretStr("second"))
 
     assert asyncio.run(store.get("pepper")).value.get_secret_value() == "first"
 
@@ -64,14 +65,14 @@ def test_first_start_makes_a_secret_once(tmp_path):
 def test_of_many_first_starts_at_once_one_wins(tmp_path):
     """Two processes that start together must agree on the pepper, or one issues what the other refuses."""
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda number: LocalSecretStore(tmp_path).ensure("pepper", lambda: str(number)), range(64)))
+        list(pool.map(lambda number: LocalSecretStore(tmp_path).ensure("pepper", lambda: SecretStr(str(number))), range(64)))
 
     assert len(asyncio.run(LocalSecretStore(tmp_path).versions("pepper"))) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["pepper"]
 
 
 def test_peppers_differ():
-    assert len({make_pepper() for _ in range(100)}) == 100
+    assert len({make_pepper().get_secret_value() for _ in range(100)}) == 100
 
 
 async def test_broken_file_is_reported_without_its_content(tmp_path):

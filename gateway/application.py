@@ -1,0 +1,205 @@
+"""From settings to services, once per process, at the first request: Azure may provide settings late.
+
+Nothing here belongs to a request. What a request needs is made by the endpoints and costs no I/O.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from azure.core.credentials_async import AsyncTokenCredential
+
+from gateway.tables import ScimTable
+from scim.documents import Directory
+from scim.profile import Caller
+from scim.storage.relays import BackgroundRelays
+from scim.storage.table_account import TableAccount
+from scim.storage.table_client import TableClient
+from settings import Settings, settings
+from tenants.authentication import (
+    Authenticator,
+    LocalOperator,
+    OperatorVerifier,
+    SecretTokenVerifier,
+    Verifier,
+)
+from tenants.credentials import Credentials
+from tenants.entries import EntrySource, FolderEntries, VaultEntries
+from tenants.management import Management
+from tenants.peppers import Peppers
+from tenants.registry import Registry
+from tenants.secrets import PEPPER, SIGNING_KEY, SecretStore
+from tenants.throttle import Buckets
+
+TENANTS_TABLE = "tenants"
+CREDENTIALS_TABLE = "credentials"
+SCIM_TABLE = "scim"
+HINTS_TABLE = "hints"
+TABLES = (SCIM_TABLE, HINTS_TABLE, TENANTS_TABLE, CREDENTIALS_TABLE)
+
+_log = logging.getLogger(__name__)
+
+
+class NotConfigured(Exception):
+    """Settings are missing; the text names them, never their values."""
+
+
+@dataclass(frozen=True)
+class Application:
+    """The services of this process. Everything is made when first used, and then kept."""
+
+    settings: Settings
+
+    @property
+    def is_local(self) -> bool:
+        """Whether tables and secrets are those of a laptop."""
+        return bool(self.settings.table_connection_string.get_secret_value())
+
+    @cached_property
+    def credential(self) -> AsyncTokenCredential:
+        """The managed identity in Azure, the person's own on a laptop."""
+        from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 - only where Azure is used
+
+        return DefaultAzureCredential()
+
+    @cached_property
+    def account(self) -> TableAccount:
+        """The account of all tables."""
+        if self.is_local:
+            return TableAccount(self.settings.table_connection_string.get_secret_value())
+        return TableAccount(endpoint=self.settings.table_endpoint, credential=self.credential)
+
+    @cached_property
+    def scim_table(self) -> TableClient:
+        """Every tenant's directory."""
+        return self.account.table(SCIM_TABLE)
+
+    @cached_property
+    def hints_table(self) -> TableClient:
+        """Tenants whose events wait."""
+        return self.account.table(HINTS_TABLE)
+
+    @cached_property
+    def relays(self) -> BackgroundRelays:
+        """Moves events into the feed after writes."""
+        return BackgroundRelays(self.scim_table, self.hints_table)
+
+    @cached_property
+    def secrets(self) -> SecretStore:
+        """Key Vault, or the folder that stands in for it."""
+        if self.settings.local_secrets_dir is not None:
+            from tenants.local_secrets import LocalSecretStore  # noqa: PLC0415
+
+            return LocalSecretStore(self.settings.local_secrets_dir)
+        from tenants.key_vault import KeyVaultSecretStore, open_secret_client  # noqa: PLC0415
+
+        return KeyVaultSecretStore(open_secret_client(self.settings.key_vault_uri, self.credential))
+
+    @cached_property
+    def entries(self) -> EntrySource | None:
+        """Where tenants are declared."""
+        if self.settings.local_tenants_dir is not None:
+            return FolderEntries(self.settings.local_tenants_dir)
+        return VaultEntries(self.secrets) if self.settings.key_vault_uri else None
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The tenants."""
+        return Registry(ScimTable(self.account.table(TENANTS_TABLE)), self.entries)
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """Their credentials."""
+        return Credentials(ScimTable(self.account.table(CREDENTIALS_TABLE)), Peppers(self.secrets))
+
+    @cached_property
+    def authenticator(self) -> Authenticator:
+        """Every way to prove who is asking. The cheapest and most frequent one is tried first."""
+        verifiers: list[Verifier] = [SecretTokenVerifier(self.credentials)]
+        return Authenticator(self.registry, self.credentials, verifiers, self._operators())
+
+    @cached_property
+    def management(self) -> Management:
+        """The operator's use cases."""
+        return Management(self.registry, self.credentials)
+
+    @cached_property
+    def rates(self) -> Buckets[str]:
+        """How fast each tenant sends, on this instance."""
+        return Buckets()
+
+    def open_directory(self, tenant_id: str, caller: Caller) -> Directory:
+        """Return a tenant's directory for the length of one request."""
+        raise NotImplementedError
+
+    def _operators(self) -> list[OperatorVerifier]:
+        token = self.settings.operator_token.get_secret_value()
+        return [LocalOperator(token)] if token and self.is_local else []
+
+    async def prepare(self) -> None:
+        """Check the settings, and make what a laptop lacks: tables, pepper, signing key.
+
+        Raises:
+            NotConfigured: Settings are missing.
+        """
+        missing = find_missing_settings(self.settings)
+        if missing:
+            raise NotConfigured(", ".join(missing))
+        if self.is_local:
+            await asyncio.gather(*(self.account.table(name).create_table() for name in TABLES))
+        if self.settings.local_secrets_dir is not None:
+            await asyncio.to_thread(self._make_local_secrets)
+
+    def _make_local_secrets(self) -> None:
+        from tenants.local_secrets import LocalSecretStore, make_pepper  # noqa: PLC0415
+        from tenants.signing_keys import PEM_CONTENT_TYPE, generate_signing_key  # noqa: PLC0415
+
+        assert isinstance(self.secrets, LocalSecretStore)
+        self.secrets.ensure(PEPPER, make_pepper)
+        self.secrets.ensure(SIGNING_KEY, generate_signing_key, content_type=PEM_CONTENT_TYPE)
+
+
+def find_missing_settings(values: Settings) -> list[str]:
+    """Return the names of the environment variables without which nothing works."""
+    missing = []
+    if not values.table_endpoint and not values.table_connection_string.get_secret_value():
+        missing.append("SCIM_TABLE_ENDPOINT")
+    if not values.key_vault_uri and values.local_secrets_dir is None:
+        missing.append("SCIM_KEY_VAULT_URI")
+    return missing
+
+
+_started: asyncio.Future[Application] | None = None
+
+
+async def get_application() -> Application:
+    """Return this process's services; the first caller prepares them, and a failure is tried again.
+
+    Raises:
+        NotConfigured: Settings are missing.
+    """
+    global _started  # noqa: PLW0603 - one per process is the point
+    if _started is None or (_started.done() and (_started.cancelled() or _started.exception())):
+        _started = asyncio.ensure_future(_start())
+    return await asyncio.shield(_started)
+
+
+async def _start() -> Application:
+    settings.cache_clear()
+    application = Application(settings())
+    await application.prepare()
+    _log.info("application_started local=%s", application.is_local)
+    return application
+
+
+async def close(application: Application) -> None:
+    """Finish what runs in the background and give back connections. For tests: Azure just stops a process."""
+    parts: list[Any] = [part for name, part in vars(application).items() if name != "settings"]
+    for part in parts:
+        if isinstance(part, Credentials | Registry):
+            await part.finish()
+    for part in parts:
+        if hasattr(part, "close"):
+            await part.close()

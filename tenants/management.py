@@ -1,0 +1,412 @@
+"""The operator's use cases: tenants made, changed, suspended; credentials issued, rotated, revoked.
+
+The management API (``gateway/manage.py``) maps requests onto these functions. They take and return JSON
+values; what is wrong is a ``Problem`` that names the field and never repeats a value that was sent.
+"""
+
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from tenants.credential import Credential, CredentialKind
+from tenants.credentials import (
+    EXPIRES_DAYS_DEFAULT,
+    EXPIRES_DAYS_MAX,
+    LIVE_MAX,
+    OVERLAP_DAYS_DEFAULT,
+    OVERLAP_DAYS_MAX,
+    CredentialNotActive,
+    CredentialNotFound,
+    CredentialOrder,
+    Credentials,
+    Issued,
+    TooManyCredentials,
+)
+from tenants.entries import list_errors
+from tenants.registry import Registry, TenantDeclared, TenantExists, TenantNotFound, TenantRecord
+from tenants.secrets import SecretNotFound
+from tenants.tenant import (
+    Guid,
+    JsonWebKeySet,
+    Owner,
+    Scope,
+    State,
+    Tenant,
+    TenantSettings,
+    check_printable,
+    check_public_keys,
+    find_guid,
+)
+
+LABEL_LENGTH_MAX = 100
+
+type Json = dict[str, Any]
+
+
+class Problem(Exception):
+    """A request that cannot be served, as RFC 9457 writes it.
+
+    Attributes:
+        status: The answer's status.
+        detail: One sentence for the operator: what is wrong, and what to do next.
+        errors: For each field that is wrong, its path and why.
+    """
+
+    def __init__(self, status: HTTPStatus, detail: str, errors: list[tuple[str, str]] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = errors or []
+
+
+def _check_label(label: str) -> str:
+    return check_printable(label) if label else ""
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class TenantRequest(TenantSettings):
+    """Body of ``POST /manage/tenants``: the settings, and an ``id`` where it is not to be made here."""
+
+    id: Guid | None = None
+
+
+class CredentialRequest(_Request):
+    """Body of ``POST /manage/tenants/{id}/credentials``.
+
+    Attributes:
+        kind: What to issue.
+        label: The operator's own text.
+        scope: What it lets its bearer do.
+        expires_days: How long it lives, at most three years.
+        jwks: The public keys of a ``jwk`` credential.
+    """
+
+    kind: CredentialKind = CredentialKind.SECRET_TOKEN
+    label: Annotated[str, Field(max_length=LABEL_LENGTH_MAX), AfterValidator(_check_label)] = ""
+    scope: Scope = Scope.SCIM
+    expires_days: int = Field(EXPIRES_DAYS_DEFAULT, ge=1, le=EXPIRES_DAYS_MAX)
+    jwks: Annotated[JsonWebKeySet, BeforeValidator(check_public_keys)] = JsonWebKeySet()
+
+    @model_validator(mode="after")
+    def _check_keys(self) -> Self:
+        if (self.kind is CredentialKind.JWK) != bool(self.jwks.keys):
+            raise ValueError("jwks: a credential of kind jwk needs public keys, and no other kind has any")
+        return self
+
+
+class RotationRequest(_Request):
+    """Body of ``POST …/credentials/{cid}/rotate``.
+
+    Attributes:
+        overlap_days: How long the old credential lives on; 0 ends it at once.
+        expires_days: How long the new one lives.
+        jwks: New public keys of a ``jwk`` credential; empty keeps the old ones.
+    """
+
+    overlap_days: int = Field(OVERLAP_DAYS_DEFAULT, ge=0, le=OVERLAP_DAYS_MAX)
+    expires_days: int = Field(EXPIRES_DAYS_DEFAULT, ge=1, le=EXPIRES_DAYS_MAX)
+    jwks: Annotated[JsonWebKeySet, BeforeValidator(check_public_keys)] = JsonWebKeySet()
+
+
+class AdoptionRequest(_Request):
+    """Body of ``POST /manage/tenants/{id}/adopt``: who owns the tenant from now on."""
+
+    owner: Owner = Owner.MANAGED
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The URLs that a customer's administrator needs.
+
+    Attributes:
+        base_url: ``https://host`` without a slash at the end.
+    """
+
+    base_url: str
+
+    def scim_url(self, tenant_id: str) -> str:
+        """Return what goes into Entra's "Tenant URL"."""
+        return f"{self.base_url}/scim/{tenant_id}"
+
+    def token_url(self, tenant_id: str) -> str:
+        """Return the tenant's OAuth token endpoint."""
+        return f"{self.base_url}/oauth2/{tenant_id}/token"
+
+
+# Numbers about a tenant's directory, by name; None where the storage does not tell.
+type CountResources = Callable[[str], Awaitable[Mapping[str, int]]]
+
+
+class Management:
+    """What operators do. Every method raises ``Problem`` for what the caller can put right."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        credentials: Credentials,
+        count_resources: CountResources | None = None,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        new_id: Callable[[], uuid.UUID] = uuid.uuid4,
+    ) -> None:
+        self._registry = registry
+        self._credentials = credentials
+        self._count_resources = count_resources
+        self._now = now
+        self._new_id = new_id
+
+    async def create_tenant(self, body: Json, links: Links) -> Json:
+        """Make a tenant."""
+        request = _parse(TenantRequest, body)
+        settings = TenantSettings.model_validate(request.model_dump(exclude={"id"}))
+        tenant_id = request.id or str(self._new_id())
+        try:
+            record = await self._registry.create(tenant_id, settings)
+        except TenantExists:
+            raise Problem(HTTPStatus.CONFLICT, f"There is a tenant {tenant_id} already.") from None
+        return render_tenant(record, links)
+
+    async def list_tenants(self, links: Links) -> Json:
+        """Return every tenant."""
+        return {"tenants": [render_tenant(record, links) for record in await self._registry.find_all()]}
+
+    async def show_tenant(self, tenant_id: str, links: Links) -> Json:
+        """Return a tenant with the state of its credentials, its entry and its directory."""
+        record = await self._get(tenant_id)
+        tenant = record.tenant
+        shown = render_tenant(record, links)
+        now = self._now()
+        live = [c for c in await self._credentials.find_all(tenant.id) if c.is_active(now)]
+        shown["credentials"] = {
+            "live": len(live),
+            "next_expiry": _render_time(min((c.expires for c in live), default=None)),
+            "last_used": _render_time(max((c.used for c in live if c.used), default=None)),
+        }
+        entries = [e for e in await self._registry.find_entries() if e.tenant_id == tenant.id]
+        shown["entry_errors"] = [{"entry": e.name, "detail": e.error} for e in entries if e.error]
+        if self._count_resources is not None:
+            shown["counts"] = dict(await self._count_resources(tenant.id))
+        return shown
+
+    async def change_tenant(self, tenant_id: str, body: Json, links: Links) -> Json:
+        """Change some settings of a tenant."""
+        unknown = [name for name in body if name not in TenantSettings.model_fields]
+        if unknown:
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "Some fields do not exist or cannot be changed.",
+                [(name[:LABEL_LENGTH_MAX], "is not a setting of a tenant") for name in unknown[:10]],
+            )
+        try:
+            record = await self._registry.change(_parse_id(tenant_id), body)
+        except TenantNotFound:
+            raise _no_tenant() from None
+        except TenantDeclared as declared:
+            raise Problem(
+                HTTPStatus.CONFLICT,
+                f"The tenant is declared by the entry {declared.entry}: change it there and deploy it, "
+                "or adopt the tenant first.",
+            ) from None
+        except ValidationError as error:
+            raise _invalid(error) from None
+        return render_tenant(record, links)
+
+    async def set_state(self, tenant_id: str, state: State, links: Links) -> Json:
+        """Suspend or activate a tenant."""
+        return await self.change_tenant(tenant_id, {"state": state.value}, links)
+
+    async def adopt_tenant(self, tenant_id: str, body: Json, links: Links) -> Json:
+        """Hand a tenant over to its entry or to this API."""
+        request = _parse(AdoptionRequest, body)
+        try:
+            record = await self._registry.adopt(_parse_id(tenant_id), request.owner)
+        except TenantNotFound:
+            raise _no_tenant() from None
+        return render_tenant(record, links)
+
+    async def list_entries(self) -> Json:
+        """Return what became of each entry."""
+        return {
+            "entries": [
+                {
+                    "name": entry.name,
+                    "tenant_id": entry.tenant_id,
+                    "error": entry.error,
+                    "read": _render_time(entry.read),
+                }
+                for entry in await self._registry.find_entries()
+            ]
+        }
+
+    async def issue_credential(self, tenant_id: str, body: Json, operator: str, links: Links) -> Json:
+        """Issue a credential: the one answer that shows its secret."""
+        tenant = (await self._get(tenant_id)).tenant
+        request = _parse(CredentialRequest, body)
+        order = CredentialOrder(
+            request.kind,
+            request.label,
+            request.scope,
+            timedelta(days=request.expires_days),
+            request.jwks.model_dump() if request.jwks.keys else {},
+        )
+        try:
+            issued = await self._credentials.issue(tenant.id, order, operator)
+        except (TooManyCredentials, SecretNotFound) as error:
+            raise _cannot_issue(error) from error
+        return render_issued(issued, links)
+
+    async def list_credentials(self, tenant_id: str) -> Json:
+        """Return a tenant's credentials, without secrets or digests."""
+        tenant = (await self._get(tenant_id)).tenant
+        now = self._now()
+        return {
+            "credentials": [
+                render_credential(credential, now)
+                for credential in await self._credentials.find_all(tenant.id)
+            ]
+        }
+
+    async def rotate_credential(
+        self, tenant_id: str, credential_id: str, body: Json, operator: str, links: Links
+    ) -> Json:
+        """Issue a follower of a credential, and let the old one end."""
+        tenant = (await self._get(tenant_id)).tenant
+        request = _parse(RotationRequest, body)
+        try:
+            issued = await self._credentials.rotate(
+                tenant.id,
+                credential_id,
+                overlap=timedelta(days=request.overlap_days),
+                lifetime=timedelta(days=request.expires_days),
+                jwks=request.jwks.model_dump() if request.jwks.keys else {},
+                issued_by=operator,
+            )
+        except CredentialNotFound:
+            raise _no_credential() from None
+        except CredentialNotActive:
+            raise Problem(
+                HTTPStatus.CONFLICT, "The credential is revoked or expired: issue a new one."
+            ) from None
+        except (TooManyCredentials, SecretNotFound) as error:
+            raise _cannot_issue(error) from error
+        return render_issued(issued, links)
+
+    async def revoke_credential(self, tenant_id: str, credential_id: str) -> None:
+        """Revoke a credential; revoking it again is fine."""
+        tenant = (await self._get(tenant_id)).tenant
+        try:
+            await self._credentials.revoke(tenant.id, credential_id)
+        except CredentialNotFound:
+            raise _no_credential() from None
+
+    async def _get(self, tenant_id: str) -> TenantRecord:
+        try:
+            return await self._registry.get(_parse_id(tenant_id))
+        except TenantNotFound:
+            raise _no_tenant() from None
+
+
+def render_tenant(record: TenantRecord, links: Links) -> Json:
+    """Write a tenant for the operator."""
+    tenant: Tenant = record.tenant
+    return {
+        "tenant_id": tenant.id,
+        "scim_url": links.scim_url(tenant.id),
+        "token_url": links.token_url(tenant.id),
+        **tenant.model_dump(mode="json", exclude={"id"}),
+        "created": _render_time(record.created),
+        "changed": _render_time(record.changed),
+    }
+
+
+def render_credential(credential: Credential, now: datetime) -> Json:
+    """Write a credential without its digest."""
+    if credential.revoked is not None:
+        state = "revoked"
+    else:
+        state = "active" if credential.is_active(now) else "expired"
+    return {
+        "credential_id": credential.credential_id,
+        "kind": credential.kind.value,
+        "label": credential.label,
+        "scope": credential.scope.value,
+        "state": state,
+        "created": _render_time(credential.created),
+        "expires": _render_time(credential.expires),
+        "revoked": _render_time(credential.revoked),
+        "last_used": _render_time(credential.used),
+        "issued_by": credential.issued_by,
+        "rotated_from": credential.rotated_from,
+        "pepper_version": credential.pepper_version,
+    }
+
+
+def render_issued(issued: Issued, links: Links) -> Json:
+    """Write a new credential with its secret."""
+    credential = issued.credential
+    shown = {
+        **render_credential(credential, credential.created),
+        "scim_url": links.scim_url(credential.tenant_id),
+    }
+    if credential.kind is CredentialKind.SECRET_TOKEN:
+        return {**shown, "token": issued.secret}
+    shown |= {"client_id": credential.credential_id, "token_url": links.token_url(credential.tenant_id)}
+    return {**shown, "client_secret": issued.secret} if issued.secret else shown
+
+
+def _parse[Model: BaseModel](model: type[Model], body: Json) -> Model:
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+def _parse_id(text: str) -> str:
+    tenant_id = find_guid(text)
+    if tenant_id is None:
+        raise _no_tenant()
+    return tenant_id
+
+
+def _invalid(error: ValidationError) -> Problem:
+    errors = list_errors(error)
+    detail = "; ".join(f"{name}: {why}" if name else why for name, why in errors)
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
+
+
+def _no_tenant() -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, "There is no such tenant.")
+
+
+def _no_credential() -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, "The tenant has no such credential.")
+
+
+def _cannot_issue(error: Exception) -> Problem:
+    if isinstance(error, TooManyCredentials):
+        return Problem(
+            HTTPStatus.CONFLICT, f"The tenant has {LIVE_MAX} live credentials, the most it can: revoke one."
+        )
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "There is no usable version of the secret pepper: see /health."
+    )
+
+
+def _render_time(time: datetime | None) -> str | None:
+    return time.isoformat(timespec="seconds").replace("+00:00", "Z") if time is not None else None
