@@ -164,7 +164,7 @@ class _Planner:
     def _compared_member(self, node: FilterNode) -> str | None:
         """Return the id that a term compares ``members.value`` or ``groups.value`` with, by ``eq`` alone."""
         if isinstance(node, ValuePath):
-            return _compared_value(node.val_filter)
+            return compared_value(node.val_filter)
         if not _is_equality(node):
             return None
         attribute = comparison_attribute(node.attr_path, self._catalogues)
@@ -208,7 +208,7 @@ class _Planner:
         attribute = get_attribute(node.attr_path, self._catalogues)
         if attribute is None or attribute.path != "emails" or not self._is_user:
             return None
-        values = [_compared_value(term) for term in _terms(node.val_filter)]
+        values = [compared_value(term) for term in _terms(node.val_filter)]
         value = next((each for each in values if each is not None), None)
         return _Access(3, Access.EMAIL, value) if value is not None else None
 
@@ -217,7 +217,7 @@ def _is_equality(node: FilterNode) -> TypeGuard[Comparison]:
     return isinstance(node, Comparison) and node.op is CompareOperator.eq and isinstance(node.value, str)
 
 
-def _compared_value(node: FilterNode) -> str | None:
+def compared_value(node: FilterNode) -> str | None:
     """Return the text that a filter in brackets compares ``value`` with, if it is just that."""
     return str(node.value) if _is_equality(node) and str(node.attr_path).lower() == "value" else None
 
