@@ -98,14 +98,9 @@ def render_batch(table_url: str, partition_key: str, changes: Sequence[Change], 
 
 
 def _render_body(partition_key: str, change: Change) -> bytes:
-    match change.kind:
-        case ChangeKind.DELETE:
-            return b""
-        case ChangeKind.MERGE:
-            return render_entity(change.properties)
-        case _:
-            keys = {"PartitionKey": partition_key, "RowKey": change.row_key}
-            return render_entity({**change.properties, **keys})
+    if change.kind is ChangeKind.DELETE:
+        return b""
+    return render_entity({**change.properties, "PartitionKey": partition_key, "RowKey": change.row_key})
 
 
 def check_batch_answer(body: bytes, changes: int) -> None:

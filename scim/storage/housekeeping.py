@@ -96,7 +96,7 @@ async def expire_feed(
     until: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> int:
-    """Delete the feed's entries from before a time, oldest first and none behind a younger one: no gap arises.
+    """Delete the feed's entries from before a time, oldest first, so that no gap arises.
 
     Args:
         client: The table.

@@ -81,6 +81,11 @@ class TableClient:
             "Accept": "application/json;odata=minimalmetadata",
         }
 
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return self._sdk.table_name
+
     async def get(self, partition_key: str, row_key: str, select: Sequence[str] = ()) -> Entity | None:
         """Return one row, or None where there is none. One request."""
         keys = f"PartitionKey={quote(key_literal(partition_key))},RowKey={quote(key_literal(row_key))}"
