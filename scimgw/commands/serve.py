@@ -1,6 +1,7 @@
 """``scimgw serve``: Azurite and the local host in the foreground, until Ctrl-C or SIGTERM."""
 
 import asyncio
+import fcntl
 import json
 import logging
 import os
@@ -108,15 +109,26 @@ def _serve(stack: ExitStack, port: int, data: Path | None) -> None:
 
 
 def _prepare(stack: ExitStack, data: Path | None) -> LocalData:
-    """Make the folders; those of a run without ``data`` go when it ends."""
+    """Make the folders; those of a run without ``data`` go when it ends.
+
+    Raises:
+        CannotStart: ``data`` cannot be used, or another host uses it.
+    """
     if data is None:
         root = Path(tempfile.mkdtemp(prefix="scimgw-"))
         stack.callback(shutil.rmtree, root, ignore_errors=True)
         local = LocalData(root, None)
     else:
         local = LocalData(data, data / "azurite")
-    for folder in (local.root, local.secrets, local.tenants):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        for folder in (local.root, local.secrets, local.tenants):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = stack.enter_context((local.root / "lock").open("w"))
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise CannotStart(f"{data} is in use by another local host.") from error
+    except OSError as error:
+        raise CannotStart(f"{data} cannot be used: {error.strerror}.") from error
     return local
 
 

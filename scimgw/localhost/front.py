@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParserPy
 
 from scimgw.localhost import messages, urls
@@ -31,6 +32,8 @@ _NO_START_PAGE_SETTING = "AzureWebJobsDisableHomepage"
 REQUEST_LINE_BYTES_MAX = 8_192
 HEADER_BYTES_MAX = 32_768
 HEADERS_MAX = 100
+# aiohttp counts the request line and the empty line at the end among the headers.
+_LINES_THAT_ARE_NO_HEADER = 2
 # Requests of one connection that may wait for their turn.
 _PIPELINED_MAX = 16
 _READ_BYTES = 65_536
@@ -57,11 +60,26 @@ class AnyMethodProtocol(web.RequestHandler):
             _READ_BYTES,
             max_line_size=REQUEST_LINE_BYTES_MAX,
             max_field_size=HEADER_BYTES_MAX,
-            max_headers=HEADERS_MAX,
+            max_headers=HEADERS_MAX + _LINES_THAT_ARE_NO_HEADER,
             payload_exception=web.RequestPayloadError,
             auto_decompress=False,
             max_msg_queue_size=_PIPELINED_MAX,
         )
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP with an empty 400 and close the connection, as Kestrel does."""
+        if not isinstance(exc, HttpProcessingError):
+            return super().handle_error(request, status, exc, message)
+        _log.info("A request that is no HTTP: %s", type(exc).__name__)
+        response = web.Response(status=status)
+        response.force_close()
+        return response
 
 
 class Server(web.Server):
@@ -105,13 +123,12 @@ class Front:
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. A function that fails is a 500 without a body, and a log entry."""
-        raw_path, _, query = request.raw_path.partition("?")
+        raw_path, query = urls.split_target(request.raw_path)
         path = urls.decode_path(raw_path)
         headers = _headers(request)
         if "\0" in path or not (request.raw_path.isascii() and _is_text(headers)):
             return web.Response(status=HTTPStatus.BAD_REQUEST)
-        length = request.content_length or 0
-        if length > self._body_bytes_max:
+        if (request.content_length or 0) > self._body_bytes_max:
             return web.Response(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         if path.lower().startswith(_RESERVED_PATHS):
             return await self._run_timer(request.method, path)
@@ -119,21 +136,24 @@ class Front:
         if found is None:
             return _start_page() if path == "/" else web.Response(status=HTTPStatus.NOT_FOUND)
         route, parameters = found
-        if not length and "transfer-encoding" in headers:
-            _log.warning("A chunked body is dropped, as the Functions host does it: send Content-Length.")
+        try:
+            body = await _read_body(request)
+        except (web.RequestPayloadError, ConnectionError):
+            return web.Response(status=HTTPStatus.BAD_REQUEST)  # the client left; nobody reads it
         http = messages.RpcHttp(
             method=request.method,
             url=urls.render_url(request.scheme, headers.get("host", ""), path, query),
             headers=headers,
             params=parameters,
             query=urls.parse_query(query),
-            body=messages.TypedData(bytes=await _read_body(request)) if length else None,
+            body=messages.TypedData(bytes=body) if body else None,
         )
-        function = self._functions[route.function_name]
+        return await self._invoke(self._functions[route.function_name], http)
+
+    async def _invoke(self, function: Function, http: messages.RpcHttp) -> web.Response:
+        trace_parent = _trace_parent(http.headers.get("traceparent", ""))
         try:
-            returned = await self._worker.invoke(
-                function, messages.TypedData(http=http), _trace_parent(headers.get("traceparent", ""))
-            )
+            returned = await self._worker.invoke(function, messages.TypedData(http=http), trace_parent)
         except FunctionFailed as failure:
             _log.error("Function %s failed: %s", function.name, failure)
             return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -177,9 +197,14 @@ def _is_text(headers: Mapping[str, str]) -> bool:
 
 
 async def _read_body(request: web.BaseRequest) -> bytes:
-    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    return await request.content.read()
+    """Return the body; without Content-Length there is none, as with the Functions host."""
+    if request.content_length:
+        if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return await request.content.read()
+    if "Transfer-Encoding" in request.headers:
+        _log.warning("A chunked body is dropped, as the Functions host does it: send Content-Length.")
+    return b""
 
 
 def _trace_parent(header: str) -> str:

@@ -16,7 +16,10 @@ from croniter import croniter
 
 # {second} {minute} {hour} {day} {month} {day of week}; without seconds they are 0. NCRONTAB has no aliases
 # such as @daily and no L, W, ? or #.
-_NCRONTAB = re.compile(r"(?:[\w*,/-]+ ){4,5}[\w*,/-]+")
+_VALUE = r"(?:\*|[0-9]+|[A-Za-z]{3})"
+_ITEM = rf"{_VALUE}(?:-{_VALUE})?(?:/[0-9]+)?"
+_FIELD = rf"{_ITEM}(?:,{_ITEM})*"
+_NCRONTAB = re.compile(rf"(?:{_FIELD} ){{4,5}}{_FIELD}")
 _SETTING = re.compile("%([^%]+)%")
 
 

@@ -8,6 +8,7 @@ import re
 from urllib.parse import quote, unquote
 
 _SLASH = re.compile("%2f", re.IGNORECASE)
+_ABSOLUTE = re.compile("https?://[^/]*", re.IGNORECASE)
 _BARE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
@@ -17,6 +18,17 @@ def _keep_percent(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error("scimgw-keep-percent", _keep_percent)
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Return path and query of a request target (RFC 9112 §3.2), still encoded.
+
+    Of ``http://host/path`` it is the path; ``*`` and ``host:port`` are no path of any function.
+    """
+    path, _, query = target.partition("?")
+    if match := _ABSOLUTE.match(path):
+        path = path[match.end() :] or "/"
+    return path, query
 
 
 def decode_path(raw_path: str) -> str:

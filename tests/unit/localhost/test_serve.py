@@ -1,0 +1,156 @@
+"""``scimgw serve`` from start to end: one line when ready, nothing left behind."""
+
+import json
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+import typer
+
+from scimgw.commands.serve import serve
+from scimgw.localhost.host import NOTICE
+from tests.hosts import PROJECT_DIR, Host, start_host, stop_host
+
+
+def _serve(*arguments: str, project_dir: Path = PROJECT_DIR) -> subprocess.CompletedProcess[str]:
+    """Run a serve command that is expected to end by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "scimgw.localhost", *arguments],
+        cwd=project_dir,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stops_everything_on_a_signal(number: signal.Signals, tmp_path: Path) -> None:
+    """Ctrl-C and SIGTERM: exit status 0, no orphan, one line on standard output, no operator file."""
+    host = start_host(tmp_path)
+    descendants = host.descendants()
+
+    assert len(descendants) == 1  # node
+    assert host.stop(number) == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in descendants)
+    assert host.output.read_text() == f"ready {host.url}\n"
+    assert not (tmp_path / "operator.json").exists()
+
+
+def test_a_signal_to_the_whole_terminal_still_stops_azurite_gently(tmp_path: Path) -> None:
+    """Ctrl-C reaches the whole process group; a second SIGINT would kill Azurite while it writes."""
+    host = start_host(tmp_path)
+
+    for pid in host.descendants():
+        group = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[2]
+        assert int(group) == pid
+    stop_host(host)
+
+
+def test_a_kill_leaves_no_orphan(tmp_path: Path) -> None:
+    host = start_host(tmp_path)
+    descendants = host.descendants()
+    host.process.kill()
+    host.process.wait()
+
+    for pid in descendants:
+        subprocess.run(["tail", f"--pid={pid}", "-f", "/dev/null"], timeout=20, check=True)
+
+
+def test_says_on_standard_error_what_it_is_not(host: Host) -> None:
+    assert NOTICE in host.log.read_text()
+
+
+def test_answers_at_the_url_that_it_names(host: Host) -> None:
+    connection = HTTPConnection(host.url.removeprefix("http://"))
+    connection.request("GET", "/")
+
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+def test_the_operator_file_is_private(host: Host) -> None:
+    """It opens the management API."""
+    file = host.state_dir / "operator.json"
+
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert json.loads(file.read_text()) == {"url": host.url, "token": host.operator_token}
+
+
+def test_the_operator_file_of_a_later_host_stays(tmp_path: Path) -> None:
+    """The file names the host that started last; the end of an earlier one must not take it away."""
+    first = start_host(tmp_path)
+    second = start_host(tmp_path)
+    stop_host(first)
+
+    assert json.loads((tmp_path / "operator.json").read_text())["token"] == second.operator_token
+    stop_host(second)
+
+
+def test_a_data_folder_keeps_rows_secrets_and_the_operator_token(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    first = start_host(tmp_path / "state", "--data", str(data))
+    (data / "secrets" / "pepper").write_text("kept")
+    stop_host(first)
+    rows = (data / "azurite" / "__azurite_db_table__.json").is_file()
+    second = start_host(tmp_path / "state", "--data", str(data))
+    stop_host(second)
+
+    assert rows
+    assert (data / "secrets" / "pepper").read_text() == "kept"
+    assert second.operator_token == first.operator_token
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    assert stat.S_IMODE((data / "operator-token").stat().st_mode) == 0o600
+
+
+def test_without_a_data_folder_nothing_is_kept(tmp_path: Path) -> None:
+    host = start_host(tmp_path, TMPDIR=str(tmp_path))
+
+    assert list(tmp_path.glob("scimgw-*"))
+    stop_host(host)
+    assert not list(tmp_path.glob("scimgw-*"))
+
+
+def test_a_port_in_use_is_one_clear_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = _serve("--port", str(port))
+
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert ended.stderr == f"Port {port} is in use: stop what listens there, or choose another.\n"
+
+
+def test_a_data_folder_that_is_a_file_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    ended = _serve("--port", "0", "--data", str(tmp_path / "data"))
+
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert str(tmp_path / "data") in ended.stderr
+
+
+def test_a_data_folder_serves_one_host_at_a_time(tmp_path: Path) -> None:
+    """Two Azurites on one folder would overwrite each other's rows."""
+    host = start_host(tmp_path / "state", "--data", str(tmp_path / "data"))
+    ended = _serve("--port", "0", "--data", str(tmp_path / "data"))
+    stop_host(host)
+
+    assert ended.returncode == 1
+    assert ended.stderr == f"{tmp_path / 'data'} is in use by another local host.\n"
+
+
+def test_without_azurite_it_says_what_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("scimgw.localhost.azurite.PROJECT_DIR", tmp_path)
+    with pytest.raises(typer.Exit) as ended:
+        serve(port=0)
+
+    assert ended.value.exit_code == 1
+    assert capsys.readouterr().err == "Azurite is not installed: run `make install`.\n"
