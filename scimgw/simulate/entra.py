@@ -14,6 +14,7 @@ from scimgw.simulate.entra_bodies import Writer, render_group, render_user
 from scimgw.simulate.model import ExpectedGroup, ExpectedUser, Model
 from scimgw.simulate.peer import Request
 from scimgw.simulate.people import make_external_id, random_for
+from scimgw.simulate.read_back import read_members
 from scimgw.simulate.stages import Stages
 
 # Every so many subjects, a look is taken that Entra takes at each: enough to find a server that fails it.
@@ -80,6 +81,7 @@ class EntraCycles:
         await self.stages.run("create users", self.model.users, self._provision_user)
         await self.stages.run("set managers", self.model.users, self._set_first_manager)
         await self.stages.run("create groups", self.model.groups, self._provision_group)
+        await read_members(self.actions, self.stages)
         await self.stages.run("change users", self.model.users, self._change_user)
         await self.stages.run("change groups", self.model.groups, self._change_group)
 
@@ -206,7 +208,8 @@ class EntraCycles:
 
     async def _add_members(self, group: ExpectedGroup, people: Sequence[int]) -> None:
         present = {self.model.users[i].id: i for i in people if self.model.users[i].is_present}
-        sample = next((i for i in present if present[i] not in group.members), "")
+        newcomers = [i for i in present if present[i] not in group.members]
+        sample = newcomers[len(newcomers) // 2] if newcomers else ""
         if sample:
             await self.actions.find_reference("Groups", group.id, "members", sample, is_set=False)
         for batch, body in self.writer.render_added_members(list(present)):

@@ -32,7 +32,7 @@ def render_replacement(stored: JsonObject, attributes: Attributes) -> JsonObject
     """
     mapped = {path.partition("[")[0].partition(".")[0] for path in MAPPED if not path.startswith("urn:")}
     kept = {name: value for name, value in stored.items() if name not in mapped and name != ENTERPRISE}
-    kept["schemas"] = sorted({*stored.get("schemas", []), USER, ENTERPRISE}, reverse=True)
+    kept["schemas"] = list(dict.fromkeys([USER, ENTERPRISE, *stored.get("schemas", [])]))
     return {**kept, **nest(attributes), "groups": []}
 
 

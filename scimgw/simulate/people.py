@@ -141,7 +141,7 @@ def make_phone(random: Random) -> str:
 
 def make_email(given_name: str, family_name: str, tag: str = "") -> str:
     """Make an e-mail address, which holds ASCII letters and digits, ``.``, ``'``, ``-`` and ``+`` only."""
-    local = ".".join(_ascii(part) or "x" for part in (given_name, family_name))
+    local = ".".join(map(_ascii, (given_name, family_name)))
     return f"{local}{tag}@{DOMAIN}"
 
 
@@ -187,7 +187,7 @@ def _make_user_name(index: int, given_name: str, family_name: str, email: str) -
 
 def _ascii(name: str) -> str:
     """Return a name in the letters that every mail system takes."""
-    decomposed = normalize("NFKD", name.lower().translate(_UNDECOMPOSED))
+    decomposed = normalize("NFKD", words.ROMANISED.get(name, name).lower().translate(_UNDECOMPOSED))
     return "".join(c for c in decomposed if c.isascii() and (c.isalnum() or c in "'-"))
 
 

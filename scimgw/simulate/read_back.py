@@ -1,6 +1,7 @@
 """Reads everything back and compares it with the model: page by page, then each group with its members."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from scimgw.simulate import checks
 from scimgw.simulate.actions import Actions, check_group, check_user
@@ -27,8 +28,13 @@ async def read_back(
     """Compare the whole directory with the model. Resources of others are counted, and otherwise let be."""
     await _compare_users(actions, prefix)
     await _compare_groups(actions, prefix)
+    await read_members(actions, stages)
+
+
+async def read_members(actions: Actions, stages: Stages) -> None:
+    """Compare the members of every group with the model."""
     present = [group for group in actions.model.groups if group.is_present]
-    await stages.run(KIND, present, lambda group: _compare_members(actions, group))
+    await stages.run("read members", present, lambda group: _compare_members(actions, group))
 
 
 async def _compare_users(actions: Actions, prefix: str) -> None:
@@ -111,29 +117,58 @@ async def read_all(
         The resources by id, in the server's order; None where others write so much, or have so much
         there, that the pages prove nothing.
     """
+    record = actions.peer.record
+    most = max(own * FOREIGN_FACTOR_MAX, FOREIGN_MAX)
+    attempts: list[Walk] = []
     for _ in range(ATTEMPTS):
-        found: dict[str, JsonObject] = {}
-        totals: set[int] = set()
-        twice = 0
-        while True:
-            start = len(found) + twice + 1
-            answer = await _read_page(actions, path, query, start, page)
-            total, resources = answer.document.get("totalResults"), checks.resources_of(answer)
-            if not answer.is_success or not isinstance(total, int):
-                return found
-            if total > max(own * FOREIGN_FACTOR_MAX, FOREIGN_MAX):
-                actions.peer.record.notes.append(f"{path} has {total} resources: ours are read one by one")
-                return None
-            totals.add(total)
-            twice += sum(str(resource.get("id")) in found for resource in resources)
-            found |= {str(resource.get("id")): resource for resource in resources}
-            if not resources or len(found) + twice >= total:
-                break
-        if len(totals) == 1:
-            _note_gaps(actions, path, len(found), twice, totals.pop())
-            return found
-    actions.peer.record.notes.append(f"others write to {path}: ours are read one by one")
+        walk = await _walk(actions, path, query, page, most)
+        attempts.append(walk)
+        if walk.is_too_long:
+            record.notes.append(f"{path} has {max(walk.totals)} resources: ours are read one by one")
+            return None
+        if len(walk.totals) < 2:  # noqa: PLR2004 - the total stayed the same
+            _note_gaps(actions, path, walk)
+            return walk.found
+    if all(walk.found.keys() == attempts[0].found.keys() for walk in attempts):
+        totals = ", ".join(map(str, sorted(attempts[0].totals)))
+        problem = Problem("total", f"totalResults of {path} differs from page to page: {totals}")
+        record.note(KIND, "", [problem])
+        return attempts[0].found
+    record.notes.append(f"others write to {path}: ours are read one by one")
     return None
+
+
+@dataclass(slots=True)
+class Walk:
+    """One way through all pages.
+
+    Attributes:
+        found: Resources by id, in the server's order.
+        totals: Every ``totalResults`` that was answered; more than one where others write meanwhile.
+        twice: Resources that came again.
+        is_too_long: Whether it was given up.
+    """
+
+    found: dict[str, JsonObject] = field(default_factory=dict)
+    totals: set[int] = field(default_factory=set)
+    twice: int = 0
+    is_too_long: bool = False
+
+
+async def _walk(actions: Actions, path: str, query: Sequence[tuple[str, str]], page: int, most: int) -> Walk:
+    walk = Walk()
+    while True:
+        read = len(walk.found) + walk.twice
+        answer = await _read_page(actions, path, query, read + 1, page)
+        total, resources = answer.document.get("totalResults"), checks.resources_of(answer)
+        if not answer.is_success or not isinstance(total, int):
+            return walk
+        walk.totals.add(total)
+        walk.is_too_long = total > most
+        walk.twice += sum(str(resource.get("id")) in walk.found for resource in resources)
+        walk.found |= {str(resource.get("id")): resource for resource in resources}
+        if walk.is_too_long or not resources or read + len(resources) >= total:
+            return walk
 
 
 async def _read_page(
@@ -146,11 +181,12 @@ async def _read_page(
     )
 
 
-def _note_gaps(actions: Actions, path: str, found: int, twice: int, total: int) -> None:
+def _note_gaps(actions: Actions, path: str, walk: Walk) -> None:
     problems = []
-    if twice:
-        problems.append(Problem("twice", f"{twice} resources of {path} are on more than one page"))
-    if found + twice < total:
+    found, total = len(walk.found), max(walk.totals, default=0)
+    if walk.twice:
+        problems.append(Problem("twice", f"{walk.twice} resources of {path} are on more than one page"))
+    if found + walk.twice < total:
         problems.append(
             Problem("gap", f"the pages of {path} hold {found} resources, totalResults is {total}")
         )

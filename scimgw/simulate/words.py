@@ -115,3 +115,6 @@ TEAMS = (
     "Board",
     "Support",
 )
+
+# What e-mail addresses make of names that no Latin letter is in.
+ROMANISED = {"Олена": "Olena", "美咲": "Misaki", "Шевченко": "Shevchenko", "田中": "Tanaka"}

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from aiohttp import web
@@ -25,6 +26,7 @@ from scim2_server.utils import (
 
 TOKEN = "a-token-of-the-test"
 MANAGER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager"
+ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 POLICY = ScimPolicy(
     unknown=ScimPolicy.Unknown.ignore,
     remove_value_as_filter=ScimPolicy.RemoveValue.apply,
@@ -65,18 +67,21 @@ type Serve = Callable[[Exchange], Awaitable[None]]
 type Defect = Callable[[Serve], Serve]
 
 
+@cache
+def make_provider() -> ScimProvider:
+    return ScimProvider.from_discovery(
+        load_default_schemas().values(),
+        load_default_resource_types().values(),
+        config=load_default_service_provider_config(),
+        policy=POLICY,
+    )
+
+
 class Server:
     """The server: ``url`` is its SCIM root, ``exchanges`` what has passed."""
 
     def __init__(self, defect: Defect | None = None) -> None:
-        provider = ScimProvider.from_discovery(
-            load_default_schemas().values(),
-            load_default_resource_types().values(),
-            config=load_default_service_provider_config(),
-            policy=POLICY,
-        )
-        self.storage = AsyncInMemoryStorage()
-        self.application = ASGIApplication(self.storage, provider)
+        self.application = ASGIApplication(AsyncInMemoryStorage(), make_provider())
         self.exchanges: list[Exchange] = []
         self.serve: Serve = defect(self._serve) if defect else self._serve
         self.url = ""
@@ -91,16 +96,15 @@ class Server:
             json.loads(content) if content else None,
         )
         self.exchanges.append(exchange)
-        if exchange.headers.get("Authorization") != f"Bearer {TOKEN}":
-            error = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": "401", "detail": "no"}
-            exchange.respond(401, error)
-            exchange.answer_headers["WWW-Authenticate"] = "Bearer"
-        else:
-            await self.serve(exchange)
+        await self.serve(exchange)
         body = b"" if exchange.answer is None else json.dumps(exchange.answer).encode()
         return web.Response(status=exchange.status, headers=exchange.answer_headers, body=body)
 
     async def _serve(self, exchange: Exchange) -> None:
+        if exchange.headers.get("Authorization", f"Bearer {TOKEN}") != f"Bearer {TOKEN}":
+            exchange.respond(401, {"schemas": [ERROR], "status": "401", "detail": "who are you?"})
+            exchange.answer_headers["WWW-Authenticate"] = "Bearer"
+            return
         tidy(exchange)
         request = ScimRequest(
             exchange.method,
