@@ -1,7 +1,7 @@
 """Secrets in Azure Key Vault: the only module that imports the Key Vault SDK.
 
-A vault answers 4,000 reads in 10 s for everyone together (service limits of Key Vault), and from time to time
-not at all. Who uses secrets keeps what it made of them for a minute (``Peppers``, ``SigningKeys``), so that no
+A vault answers 4,000 reads in 10 s for everyone together (service limits of Key Vault), and now and then not
+at all. Who uses secrets keeps what it made of them for a minute (``Peppers``, ``SigningKeys``), so that no
 request reads; and here:
 
 - what was read is taken as it is for ``TTL_SECONDS``;

@@ -1,1 +1,1 @@
-"""The OAuth 2.0 token endpoint of a tenant, its metadata and its keys (RFC 6749, 7523, 8414, 9068)."""
+"""The tenants' OAuth 2.0 authorization server: client credentials grant (RFC 6749 §4.4) and nothing else."""
