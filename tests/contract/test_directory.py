@@ -1,0 +1,55 @@
+"""The port on Azure Tables."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from scim2_models import NotFoundException
+
+from scim.documents import Access, Plan, ResourceName, Slice
+from scim.storage.directory import TableDirectory
+from tests.contract.directory import (
+    EVERYTHING,
+    DirectoryContract,
+    ScanLimitContract,
+    adding,
+    group,
+    ids,
+    make_users,
+    user,
+)
+
+
+class TestTableDirectory(DirectoryContract):
+    pass
+
+
+class TestScanLimit(ScanLimitContract):
+    @pytest.fixture
+    def directory(self, open_directory: Callable[..., TableDirectory]) -> TableDirectory:
+        return open_directory(scan_candidates_max=10)
+
+
+async def test_two_tenants_in_one_table_never_see_each_other(
+    open_directory: Callable[..., TableDirectory],
+):
+    """The same names in both; ids of one mean nothing in the other."""
+    tenants = [open_directory(str(uuid4())) for _ in range(2)]
+    users, groups = [], []
+    for tenant in tenants:
+        users.append((await tenant.create_user(user("jo", externalId="x"))).id)
+        groups.append((await tenant.create_group(group("g"), [])).id)
+        current = await tenant.read(ResourceName.GROUP, groups[-1])
+        await tenant.change_group(current, None, adding(users[-1]))
+
+    for own, other in ((0, 1), (1, 0)):
+        directory = tenants[own]
+        for resource_name, made in ((ResourceName.USER, users), (ResourceName.GROUP, groups)):
+            with pytest.raises(NotFoundException):
+                await directory.read(resource_name, made[other])
+            assert [made[own]] == ids(await directory.find(resource_name, EVERYTHING, Slice()))
+        for access, value in ((Access.USER_NAME, "jo"), (Access.EXTERNAL_ID, "x")):
+            assert [users[own]] == ids(await directory.find(ResourceName.USER, Plan(access, value), Slice()))
+        assert {users[other]: []} == await directory.read_groups([users[other]])
+    assert await make_users(tenants[0], "only here")
+    assert (await tenants[1].find(ResourceName.USER, EVERYTHING, Slice())).total == 1
