@@ -40,6 +40,16 @@ class Settings(BaseSettings):
     operator_audience: str = Field(
         "", description="Application id or URI that operators' Entra tokens must name as their audience."
     )
+    entra_authority: str = Field(
+        "https://login.microsoftonline.com",
+        description="Where Entra issues tokens: another one in national clouds.",
+    )
+    access_token_seconds: int = Field(
+        3_600,
+        ge=3_600,
+        le=21_600,
+        description="How long access tokens of the token endpoints live; Entra takes one to six hours.",
+    )
     public_url: str = Field(
         "",
         description="https://host as clients see it, where a proxy in front changes it; empty: as requested.",

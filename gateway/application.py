@@ -7,8 +7,9 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import aiohttp
 from azure.core.credentials_async import AsyncTokenCredential
 
 from gateway.tables import ScimTable
@@ -32,6 +33,12 @@ from tenants.peppers import Peppers
 from tenants.registry import Registry
 from tenants.secrets import PEPPER, SIGNING_KEY, SecretStore
 from tenants.throttle import Buckets
+
+if TYPE_CHECKING:
+    from tenants.entra import Entra
+    from tenants.issuer_keys import IssuerKeyCache
+    from tenants.oauth.token_endpoint import TokenEndpoint
+    from tenants.signing_keys import SigningKeys
 
 TENANTS_TABLE = "tenants"
 CREDENTIALS_TABLE = "credentials"
@@ -117,8 +124,57 @@ class Application:
     @cached_property
     def authenticator(self) -> Authenticator:
         """Every way to prove who is asking. The cheapest and most frequent one is tried first."""
-        verifiers: list[Verifier] = [SecretTokenVerifier(self.credentials)]
+        from tenants.entra import EntraTokenVerifier  # noqa: PLC0415 - as below: loads the cryptography
+        from tenants.oauth.access_tokens import AccessTokenVerifier  # noqa: PLC0415
+
+        verifiers: list[Verifier] = [
+            SecretTokenVerifier(self.credentials),
+            AccessTokenVerifier(self.signing_keys, self.credentials, origin=self.settings.public_url),
+            EntraTokenVerifier(self.entra),
+        ]
         return Authenticator(self.registry, self.credentials, verifiers, self._operators())
+
+    @cached_property
+    def http(self) -> aiohttp.ClientSession:
+        """Outgoing requests to other issuers."""
+        return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+
+    @cached_property
+    def signing_keys(self) -> "SigningKeys":
+        """What signs our access tokens."""
+        from tenants.signing_keys import SigningKeys  # noqa: PLC0415
+
+        return SigningKeys(self.secrets)
+
+    @cached_property
+    def issuer_keys(self) -> "IssuerKeyCache":
+        """What others sign theirs with."""
+        from tenants.issuer_keys import IssuerKeyCache  # noqa: PLC0415
+
+        return IssuerKeyCache(self.http)
+
+    @cached_property
+    def entra(self) -> "Entra":
+        """Microsoft Entra as an issuer."""
+        from tenants.entra import Entra  # noqa: PLC0415
+
+        return Entra(self.issuer_keys, self.settings.entra_authority.rstrip("/"))
+
+    @cached_property
+    def token_endpoint(self) -> "TokenEndpoint":
+        """The tenants' token endpoints."""
+        from tenants.oauth.assertions import AssertionVerifier  # noqa: PLC0415
+        from tenants.oauth.token_endpoint import TokenEndpoint  # noqa: PLC0415
+        from tenants.oauth.used_assertions import UsedAssertions  # noqa: PLC0415
+
+        used = UsedAssertions(ScimTable(self.account.table(CREDENTIALS_TABLE)))
+        return TokenEndpoint(
+            self.registry,
+            self.credentials,
+            AssertionVerifier(self.credentials, self.issuer_keys, used),
+            self.signing_keys,
+            lifetime_seconds=self.settings.access_token_seconds,
+        )
 
     @cached_property
     def management(self) -> Management:
@@ -135,8 +191,21 @@ class Application:
         raise NotImplementedError
 
     def _operators(self) -> list[OperatorVerifier]:
+        from tenants.entra import EntraOperatorVerifier  # noqa: PLC0415
+
+        operators: list[OperatorVerifier] = []
         token = self.settings.operator_token.get_secret_value()
-        return [LocalOperator(token)] if token and self.is_local else []
+        if token and self.is_local:
+            operators.append(LocalOperator(token))
+        if self.settings.operator_tenant_id and self.settings.operator_audience:
+            operators.append(
+                EntraOperatorVerifier(
+                    self.entra,
+                    directory_id=self.settings.operator_tenant_id,
+                    audiences=(self.settings.operator_audience,),
+                )
+            )
+        return operators
 
     async def prepare(self) -> None:
         """Check the settings, and make what a laptop lacks: tables, pepper, signing key.

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from tenants.jwks import InvalidJwk, PublicKey, parse_jwks
+from tenants.secrets import SecretStoreUnavailable
 
 # How long keys are taken as they are, in seconds. Microsoft says to look at least once a day.
 FRESH_SECONDS = 6 * 3600.0
@@ -46,8 +47,11 @@ ISSUERS_MAX = 1_000
 _log = logging.getLogger(__name__)
 
 
-class IssuerUnavailable(Exception):
-    """The issuer's keys cannot be read now, and none that are remembered will do (becomes 503)."""
+class IssuerUnavailable(SecretStoreUnavailable):
+    """The issuer's keys cannot be read now, and none that are remembered will do.
+
+    To the caller it is the same as our own keys' store being away: it becomes 503.
+    """
 
 
 @dataclass(frozen=True, slots=True)

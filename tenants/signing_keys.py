@@ -257,8 +257,8 @@ class SecretWriter(Protocol):
         """Add a version and return its name."""
 
 
-def generate_signing_key(algorithm: SigningAlgorithm = SigningAlgorithm.ES256) -> str:
-    """Make a private key from the operating system's randomness, as PEM (PKCS #8), in clear."""
+def generate_signing_key(algorithm: SigningAlgorithm = SigningAlgorithm.ES256) -> SecretStr:
+    """Make a private key from the operating system's randomness, as PEM (PKCS #8)."""
     key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     if algorithm is SigningAlgorithm.ES256:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -267,7 +267,7 @@ def generate_signing_key(algorithm: SigningAlgorithm = SigningAlgorithm.ES256) -
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return pem.decode()
+    return SecretStr(pem.decode())
 
 
 async def rotate_signing_key(
@@ -281,5 +281,5 @@ async def rotate_signing_key(
     Returns:
         The new version's name.
     """
-    value = SecretStr(generate_signing_key(algorithm))
+    value = generate_signing_key(algorithm)
     return await writer.add_version(SIGNING_KEY, value, content_type=PEM_CONTENT_TYPE)

@@ -1,7 +1,7 @@
 """Our access tokens: JWTs by RFC 9068, signed with a key from Key Vault, checked without asking anybody.
 
-What stateless tokens lack is revocation. So besides the signature each request asks whether the token's client
-is still active, through the cache that all credentials have: a revoked client's tokens end within 30 s.
+What stateless tokens lack is revocation. So besides the signature each request asks whether the token's
+client is still active, through the cache that all credentials have: tokens of a revoked client end in 30 s.
 """
 
 import hashlib

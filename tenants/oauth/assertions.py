@@ -106,6 +106,8 @@ class AssertionVerifier:
         check_claims(jwt.claims, issuer=client_id, audiences=audiences, now=now)
         _check_lifetime(jwt, now, OWN_LIFETIME_SECONDS_MAX)
         await self._use(tenant, client, jwt, get_text(jwt.claims, "jti"))
+        if credential is not None:
+            self._credentials.note_use(credential)
         return client
 
     async def _verify_federated(self, tenant: Tenant, jwt: Jwt, client_id: str) -> Client:

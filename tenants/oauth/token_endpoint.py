@@ -1,8 +1,8 @@
 """The token endpoint: authenticates the client, and issues an access token (RFC 6749 §4.4).
 
-Somebody without a valid credential must not learn whether a tenant exists, is suspended, has such a client, or
-only the secret is wrong. So every way that ends in ``InvalidClient`` reads the same (tenant and credential side
-by side, both cached) and computes the same, and all of them give one answer.
+Somebody without a valid credential must not learn whether a tenant exists, is suspended, has such a client,
+or only the secret is wrong. So every way that ends in ``InvalidClient`` reads the same (tenant and credential
+side by side, both cached) and computes the same, and all of them give one answer.
 """
 
 import asyncio
@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tenants.credentials import Credentials
-from tenants.issuer_keys import IssuerUnavailable
 from tenants.jwt_checks import InvalidJwt
 from tenants.oauth.access_tokens import render_access_token
 from tenants.oauth.assertions import AssertionVerifier
@@ -117,7 +116,7 @@ class TokenEndpoint:
             ring = await self._keys.ring()
         except InvalidClient as error:
             raise self._refuse(endpoints.tenant_id, source, error) from None
-        except (TableUnavailable, SecretStoreUnavailable, SecretNotFound, IssuerUnavailable) as error:
+        except (TableUnavailable, SecretStoreUnavailable, SecretNotFound) as error:
             raise TemporarilyUnavailable(cause=f"{type(error).__name__}: {error}") from error
         token = render_access_token(
             ring.current,
