@@ -5,6 +5,7 @@ Nothing here belongs to a request. What a request needs is made by the endpoints
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from azure.core.credentials_async import AsyncTokenCredential
 from gateway.tables import ScimTable
 from scim.documents import Directory
 from scim.profile import Caller
+from scim.storage.directory import TableDirectory
+from scim.storage.operations import OperationClock
 from scim.storage.relays import BackgroundRelays
 from scim.storage.table_account import TableAccount
 from scim.storage.table_client import TableClient
@@ -182,13 +185,26 @@ class Application:
         return Management(self.registry, self.credentials)
 
     @cached_property
+    def operation_clock(self) -> OperationClock:
+        """Names this process's mutations."""
+        return OperationClock()
+
+    @cached_property
     def rates(self) -> Buckets[str]:
         """How fast each tenant sends, on this instance."""
         return Buckets()
 
     def open_directory(self, tenant_id: str, caller: Caller) -> Directory:
-        """Return a tenant's directory for the length of one request."""
-        raise NotImplementedError
+        """Return a tenant's directory for the length of one request that starts now. No I/O."""
+        return TableDirectory(
+            self.scim_table,
+            tenant_id,
+            self.operation_clock,
+            caller,
+            time.monotonic() + self.settings.request_seconds_max,
+            scan_candidates_max=self.settings.scan_candidates_max,
+            on_commit=self.relays.start,
+        )
 
     def _operators(self) -> list[OperatorVerifier]:
         from tenants.entra import EntraOperatorVerifier  # noqa: PLC0415

@@ -11,6 +11,7 @@ from gateway.application import Application
 from gateway.http import (
     InvalidBody,
     find_base_url,
+    find_correlation_id,
     find_source,
     parse_json_object,
     render_json,
@@ -146,6 +147,10 @@ async def answer(application: Application, request: func.HttpRequest) -> func.Ht
             "A table or the key vault does not answer: see /health.",
             headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
         )
+    except Exception:
+        correlation_id = find_correlation_id(request)
+        _log.exception("manage_failed correlation_id=%s", correlation_id)
+        return render_problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"The log knows more under {correlation_id}.")
 
 
 async def _answer(application: Application, request: func.HttpRequest) -> func.HttpResponse:

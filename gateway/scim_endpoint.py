@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = 5
 _VERSION_SEGMENT = "v2"
 CHALLENGE_SCOPE = 'Bearer realm="scim", error="insufficient_scope", scope="scim.read"'
+CHALLENGE_SCOPE = 'Bearer realm="scim", error="insufficient_scope", scope="scim.read"'
 # Profiles kept: one a tenant. They are the keys of the models that the protocol builds for each.
 _PROFILES_MAX = 10_000
 

@@ -10,11 +10,9 @@ Several are live at once, so that a rotation has no gap. Requests read them thro
 long a revocation takes (``cache.FRESH_SECONDS``).
 """
 
-import asyncio
 import hmac
 import logging
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,7 +20,7 @@ from typing import Any
 
 from tenants.cache import Cache
 from tenants.credential import Credential, CredentialKind, parse_row, render_row
-from tenants.peppers import STAND_IN_PEPPER, Pepper, Peppers
+from tenants.peppers import STAND_IN_PEPPER, Peppers
 from tenants.secret_format import (
     CREDENTIAL_ID,
     CREDENTIAL_ID_BYTES,
@@ -32,8 +30,9 @@ from tenants.secret_format import (
     parse_secret,
     render_secret,
 )
-from tenants.tables import RowChanged, RowExists, Table, TableUnavailable
+from tenants.tables import RowChanged, RowExists, Table
 from tenants.tenant import Scope
+from tenants.usage import UsageLog
 
 # Microsoft asks for credentials valid from one to three years, which customers can rotate; shorter ones are
 # for trials. The shortest of the range is the default: the list warns before it ends.
@@ -44,13 +43,16 @@ OVERLAP_DAYS_MAX = 90
 OVERLAP_DAYS_DEFAULT = 7
 # Live credentials of one tenant. Two are a rotation; more are several environments or readers.
 LIVE_MAX = 20
-# `last used` is this coarse, so that it costs one write per credential and hour at most.
-USED_STEP = timedelta(hours=1)
-# Credentials whose last use this process remembers having written.
-_NOTED_MAX = 10_000
 
 _log = logging.getLogger(__name__)
 _NO_DIGEST = "0" * 64  # compared with where there is no digest; the answer does not depend on it
+
+
+# The kinds that have a secret, and what it starts with.
+_PREFIXES = {
+    CredentialKind.SECRET_TOKEN: Prefix.SECRET_TOKEN,
+    CredentialKind.OAUTH_CLIENT: Prefix.CLIENT_SECRET,
+}
 
 
 class TooManyCredentials(Exception):
@@ -111,8 +113,7 @@ class Credentials:
         self._now = now
         self._random = random
         self._cache = cache or Cache(self._load)
-        self._noted: OrderedDict[tuple[str, str], datetime] = OrderedDict()
-        self._background: set[asyncio.Task[None]] = set()
+        self._usage = UsageLog(table)
 
     # --- the operator's side ---
 
@@ -127,31 +128,10 @@ class Credentials:
         live = [credential for credential in await self.find_all(tenant_id) if credential.is_active(now)]
         if len(live) >= LIVE_MAX:
             raise TooManyCredentials
-        credential_id = self._random(CREDENTIAL_ID_BYTES).hex()
-        text, digest, pepper_version = "", "", ""
-        if order.kind is not CredentialKind.JWK:
-            prefix = (
-                Prefix.SECRET_TOKEN if order.kind is CredentialKind.SECRET_TOKEN else Prefix.CLIENT_SECRET
-            )
-            text = render_secret(prefix, tenant_id, credential_id, self._random(SECRET_BYTES))
-            pepper = await self._peppers.get_current()
-            digest, pepper_version = pepper.digest(tenant_id, credential_id, text), pepper.version
-        credential = Credential(
-            tenant_id=tenant_id,
-            credential_id=credential_id,
-            kind=order.kind,
-            label=order.label,
-            scope=order.scope,
-            created=now,
-            expires=now + order.lifetime,
-            issued_by=issued_by,
-            digest=digest,
-            pepper_version=pepper_version,
-            jwks=order.jwks,
-            rotated_from=order.rotated_from,
-        )
+        issued = await self._make(tenant_id, order, issued_by, now)
+        credential_id = issued.credential.credential_id
         try:
-            await self._table.create(tenant_id, credential_id, render_row(credential))
+            await self._table.create(tenant_id, credential_id, render_row(issued.credential))
         except RowExists:
             # Ours, and the first answer was lost: 64 random bits do not meet by chance.
             _log.info("credential_create_repeated tenant_id=%s credential_id=%s", tenant_id, credential_id)
@@ -159,7 +139,7 @@ class Credentials:
         _log.info(
             "credential_issued tenant_id=%s credential_id=%s kind=%s", tenant_id, credential_id, order.kind
         )
-        return Issued(credential, text)
+        return issued
 
     async def find_all(self, tenant_id: str) -> list[Credential]:
         """Return all credentials of a tenant, also dead ones, oldest first. Read from the table."""
@@ -172,10 +152,12 @@ class Credentials:
         Raises:
             CredentialNotFound: The tenant has no such credential.
         """
-        credential = await self._load((tenant_id, credential_id))
-        if credential is None:
-            raise CredentialNotFound(credential_id)
-        return credential
+        # Anything else is no row's key, and some of it the table service would choke on.
+        if CREDENTIAL_ID.match(credential_id):
+            credential = await self._load((tenant_id, credential_id))
+            if credential is not None:
+                return credential
+        raise CredentialNotFound
 
     async def revoke(self, tenant_id: str, credential_id: str) -> None:
         """Refuse a credential from now on: here at once, on other instances when their cache ends.
@@ -211,7 +193,7 @@ class Credentials:
         old = await self.get(tenant_id, credential_id)
         now = self._now()
         if not old.is_active(now):
-            raise CredentialNotActive(credential_id)
+            raise CredentialNotActive
         order = CredentialOrder(
             old.kind, old.label, old.scope, lifetime, jwks or old.jwks, rotated_from=credential_id
         )
@@ -257,32 +239,37 @@ class Credentials:
             return None
         return credential if credential.is_active(self._now()) else None
 
-    def note_use(self, credential: Credential, secret: str = "", current: Pepper | None = None) -> None:
-        """Write down in the background that a credential was used, unless that is known for this hour.
-
-        Where the secret is at hand, the same write moves the digest to the current pepper: no other moment
-        knows the secret.
-        """
-        now = self._now()
-        key = (credential.tenant_id, credential.credential_id)
-        known = self._noted.get(key) or credential.used
-        if known is not None and now - known < USED_STEP:
-            return
-        self._noted[key] = now
-        self._noted.move_to_end(key)
-        if len(self._noted) > _NOTED_MAX:
-            self._noted.popitem(last=False)
-        properties = {"used": now.isoformat()}
-        if secret and current is not None and current.version != credential.pepper_version:
-            properties["digest"] = current.digest(*key, secret)
-            properties["pepper"] = current.version
-        task = asyncio.get_running_loop().create_task(self._save_use(credential, properties))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+    def note_use(self, credential: Credential) -> None:
+        """Remember that an access token of this client was used: ``last used`` of the list."""
+        self._usage.note(credential, self._now())
 
     async def finish(self) -> None:
         """Wait for what runs in the background."""
-        await asyncio.gather(*self._background)
+        await self._usage.finish()
+
+    async def _make(self, tenant_id: str, order: CredentialOrder, issued_by: str, now: datetime) -> Issued:
+        """Make a credential in memory, with its secret unless its kind has none."""
+        credential_id = self._random(CREDENTIAL_ID_BYTES).hex()
+        text, digest, pepper_version = "", "", ""
+        if (prefix := _PREFIXES.get(order.kind)) is not None:
+            text = render_secret(prefix, tenant_id, credential_id, self._random(SECRET_BYTES))
+            pepper = await self._peppers.get_current()
+            digest, pepper_version = pepper.digest(tenant_id, credential_id, text), pepper.version
+        credential = Credential(
+            tenant_id=tenant_id,
+            credential_id=credential_id,
+            kind=order.kind,
+            label=order.label,
+            scope=order.scope,
+            created=now,
+            expires=now + order.lifetime,
+            issued_by=issued_by,
+            digest=digest,
+            pepper_version=pepper_version,
+            jwks=order.jwks,
+            rotated_from=order.rotated_from,
+        )
+        return Issued(credential, text)
 
     async def _check(self, tenant_id: str, parsed: ParsedSecret, text: str) -> Credential | None:
         """Do the same work whatever is wrong: one cached look-up, one HMAC, one comparison."""
@@ -292,7 +279,7 @@ class Credentials:
         is_same = hmac.compare_digest(digest, (credential.digest if credential else "") or _NO_DIGEST)
         if credential is None or pepper is None or not is_same or not credential.is_active(self._now()):
             return None
-        self.note_use(credential, text, await self._peppers.get_current())
+        self._usage.note(credential, self._now(), secret=text, pepper=await self._peppers.find_current())
         return credential
 
     async def _load(self, key: tuple[str, str]) -> Credential | None:
@@ -304,18 +291,6 @@ class Credentials:
         try:
             await self._table.merge(credential.tenant_id, credential.credential_id, properties)
         except RowChanged as error:
-            raise CredentialNotFound(credential.credential_id) from error
+            raise CredentialNotFound from error
         finally:
             self._cache.forget((credential.tenant_id, credential.credential_id))
-
-    async def _save_use(self, credential: Credential, properties: Mapping[str, Any]) -> None:
-        """Only over the version that was read: of several instances one writes, and a revocation is kept."""
-        key = (credential.tenant_id, credential.credential_id)
-        try:
-            await self._table.merge(*key, properties, etag=credential.entity_etag)
-        except (RowChanged, TableUnavailable) as error:
-            _log.info(
-                "credential_use_not_saved tenant_id=%s credential_id=%s reason=%s",
-                *key,
-                type(error).__name__,
-            )

@@ -66,9 +66,18 @@ class Peppers:
             SecretNotFound: There is no usable version.
             SecretStoreUnavailable: The store was never readable.
         """
-        await self._refresh(REFRESH_SECONDS)
-        if self._current is None:
+        current = await self.find_current()
+        if current is None:
             raise SecretNotFound(PEPPER)
+        return current
+
+    async def find_current(self) -> Pepper | None:
+        """Return the same, or None where there is no usable version.
+
+        Raises:
+            SecretStoreUnavailable: The store was never readable.
+        """
+        await self._refresh(REFRESH_SECONDS)
         return self._current
 
     async def find(self, version: str) -> Pepper | None:

@@ -257,6 +257,8 @@ class Registry:
             raise InvalidEntry(f"id: {entry.id} was made by the management API: adopt it first")
         if before is not None and before.tenant.entry not in {"", name}:
             raise InvalidEntry(f"id: {entry.id} is declared by {before.tenant.entry} already")
+        if before is not None and before.tenant.entry not in {"", name}:
+            raise InvalidEntry(f"id: {entry.id} is declared by {before.tenant.entry} already")
         tenant = Tenant(**entry.model_dump(), owner=Owner.DECLARED, entry=name)
         if before is not None and before.tenant == tenant:
             return

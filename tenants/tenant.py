@@ -14,8 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from tenants.attribute_names import InvalidAttributeName, check_custom_name, check_required_path
 
-# Bounds of one tenant's settings. Each list becomes part of every request's work, or of one table cell
-# (32 Ki characters): the sum of all stays under 24 Ki.
+# Bounds of one tenant's settings: each list becomes part of every request's work.
 NAME_LENGTH_MAX = 100
 CUSTOM_ATTRIBUTES_MAX = 50
 REQUIRED_ATTRIBUTES_MAX = 30
@@ -25,6 +24,8 @@ FEDERATED_ISSUERS_MAX = 5
 KEYS_MAX = 5
 EVENT_RECEIVERS_MAX = 5
 TEXT_LENGTH_MAX = 256
+# All settings together, in bytes of UTF-16: they are one property of a table row, which has 64 KiB.
+SETTINGS_BYTES_MAX = 60 * 1_024
 # Entra must be given at least 25 requests a second, or it reports the application as failing.
 REQUESTS_PER_SECOND_MIN = 25
 REQUESTS_PER_SECOND_MAX = 10_000
@@ -249,6 +250,8 @@ class TenantSettings(_Part):
                 check_required_path(path, folded)
             except InvalidAttributeName as error:
                 raise ValueError(f"required_attributes: {error}") from error
+        if len(self.model_dump_json(exclude_defaults=True).encode("utf-16-le")) > SETTINGS_BYTES_MAX:
+            raise ValueError("the settings are too long together")
         return self
 
 

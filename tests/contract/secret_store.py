@@ -1,6 +1,7 @@
-"""What every ``SecretStore`` must do. An adapter subclasses the suite and gives it a store and its writing side.
+"""What every ``SecretStore`` must do. An adapter subclasses the suite, with a store and its writing side.
 
-Run by ``tests/unit/tenants/test_local_secrets.py`` on a folder and by ``tests/keyvault/`` on Key Vault's protocol.
+Run by ``tests/unit/tenants/test_local_secrets.py`` on a folder, by ``tests/keyvault/`` on Key Vault's
+protocol.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ HOUR = timedelta(hours=1)
 
 
 class Administrator(Protocol):
-    """The writing side: what people and pipelines do to a secret. Each call returns when the store shows it."""
+    """What people and pipelines do to a secret. Each call returns when the store shows it."""
 
     async def set(
         self,
@@ -35,7 +36,7 @@ class Administrator(Protocol):
 
 
 class SecretStoreContract:
-    """Needs the fixtures ``store`` (a SecretStore that caches nothing, or has just started) and ``administrator``.
+    """Needs the fixtures ``store`` (one that caches nothing, or has just started) and ``administrator``.
 
     Dates are compared by the machine's clock, so they lie an hour away from now.
     """

@@ -65,7 +65,12 @@ def test_first_start_makes_a_secret_once(tmp_path):
 def test_of_many_first_starts_at_once_one_wins(tmp_path):
     """Two processes that start together must agree on the pepper, or one issues what the other refuses."""
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda number: LocalSecretStore(tmp_path).ensure("pepper", lambda: SecretStr(str(number))), range(64)))
+        list(
+            pool.map(
+                lambda number: LocalSecretStore(tmp_path).ensure("pepper", lambda: SecretStr(str(number))),
+                range(64),
+            )
+        )
 
     assert len(asyncio.run(LocalSecretStore(tmp_path).versions("pepper"))) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["pepper"]
