@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class Host:
 
     def descendants(self) -> set[int]:
         """The ids of the processes that it started, and that these started."""
-        return _descendants(self.process.pid)
+        return descendants_of(self.process.pid)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop and return its exit status."""
@@ -76,15 +77,38 @@ def stop_host(host: Host) -> None:
     """Stop it, and check that it ends well and leaves nothing behind."""
     descendants = host.descendants()
     status = host.stop()
-    orphans = {pid for pid in descendants if Path(f"/proc/{pid}").exists()}
+    orphans = {pid for pid in descendants if not has_ended(pid, within_seconds=0.1)}
 
     assert status == 0, host.log.read_text()
     assert not orphans
 
 
-def _descendants(pid: int) -> set[int]:
+def descendants_of(pid: int) -> set[int]:
+    """The ids of the processes that a process started, and that these started."""
     found: set[int] = set()
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, children.read_text().split()):
-            found |= {child} | _descendants(child)
+    with suppress(FileNotFoundError, ProcessLookupError):  # processes come and go meanwhile
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in map(int, children.read_text().split()):
+                found |= {child} | descendants_of(child)
     return found
+
+
+def is_azurite(pid: int) -> bool:
+    """Whether a process is Azurite's."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return b"azurite" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
+
+
+def has_ended(pid: int, *, within_seconds: float = STOP_SECONDS_MAX) -> bool:
+    """Whether a process ends in time; one that only waits for its parent to take notice has."""
+    deadline = time.monotonic() + within_seconds
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state == "Z":
+            return True
+        time.sleep(POLL_SECONDS)
+    return False

@@ -17,8 +17,7 @@ from typing import Annotated
 
 import typer
 
-from scimgw.localhost import host
-from scimgw.localhost.azurite import PROJECT_DIR, Azurite
+from scimgw.localhost.azurite import LOOPBACK, PROJECT_DIR, Azurite
 from scimgw.localhost.failures import CannotStart
 
 STATE_DIR_VARIABLE = "SCIMGW_STATE_DIR"
@@ -83,10 +82,13 @@ def serve(
 
 
 def _serve(stack: ExitStack, port: int, data: Path | None) -> None:
+    from scimgw.localhost import host  # noqa: PLC0415 - other commands need no server
+
     bound = stack.enter_context(host.bind(port))
-    url = f"http://{host.LOOPBACK}:{bound.getsockname()[1]}"
+    url = f"http://{LOOPBACK}:{bound.getsockname()[1]}"
     local = _prepare(stack, data)
     azurite = stack.enter_context(Azurite.start(local.azurite))
+    stack.callback(_ignore_signals)
     token = local.operator_token()
     for name in _CLOUD_SETTINGS:
         os.environ.pop(name, None)
@@ -96,7 +98,8 @@ def _serve(stack: ExitStack, port: int, data: Path | None) -> None:
         "SCIM_LOCAL_TENANTS_DIR": str(local.tenants),
         "SCIM_OPERATOR_TOKEN": token,
     }
-    state_file = Path(os.environ.get(STATE_DIR_VARIABLE) or PROJECT_DIR / ".local") / OPERATOR_FILE
+    state_dir = Path(os.environ.get(STATE_DIR_VARIABLE) or PROJECT_DIR / ".local").resolve()
+    state_file = state_dir / OPERATOR_FILE
     content = json.dumps({"url": url, "token": token})
 
     def on_ready() -> None:
@@ -139,6 +142,12 @@ async def _signalled() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     await stop.wait()
+
+
+def _ignore_signals() -> None:
+    """Let nothing cut the end short: Azurite writes its data, which takes it a moment."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def write_private(file: Path, text: str) -> None:

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from signal import SIGINT
 from types import TracebackType
@@ -80,12 +80,13 @@ class Azurite:
         output = b""
         for _ in range(PORT_ATTEMPTS):
             port = free_port()
-            with tempfile.TemporaryFile() as log:
+            with tempfile.TemporaryFile() as log, ExitStack() as stack:
                 azurite = cls(_spawn(node, main, port, data_dir, log), port)
+                stack.callback(azurite.stop)
                 output = azurite._wait_until_started(log)
-            if not output:
-                return azurite
-            azurite.stop()
+                if not output:
+                    stack.pop_all()
+                    return azurite
         raise CannotStart(f"Azurite does not start: {output.decode(errors='replace').strip()}")
 
     @property

@@ -16,6 +16,7 @@ from pathlib import Path
 from aiohttp import web
 
 from scimgw.localhost import messages
+from scimgw.localhost.azurite import LOOPBACK
 from scimgw.localhost.failures import CannotStart
 from scimgw.localhost.front import Front, Server
 from scimgw.localhost.routes import InvalidRoute
@@ -27,7 +28,6 @@ NOTICE = (
     "time-outs and scaling differ. `func start` of Azure Functions Core Tools runs the real one."
 )
 
-LOOPBACK = "127.0.0.1"
 # How long requests that are being answered may take when the host stops.
 DRAIN_SECONDS = 5.0
 ROUTE_PREFIX = "api"  # the Functions host's default
@@ -96,6 +96,8 @@ async def serve(
             task.cancel()
         await runner.cleanup()
         worker.stop()
+        # A function app is never told that it ends, so it cannot close its clients: no word about it.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
 def read_route_prefix(app_dir: Path) -> str:

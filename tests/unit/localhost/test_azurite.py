@@ -1,11 +1,9 @@
 """Azurite as the local host starts and stops it."""
 
-import os
 import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -13,20 +11,7 @@ from azure.data.tables import TableServiceClient
 
 from scimgw.localhost.azurite import Azurite
 from scimgw.localhost.failures import CannotStart
-
-
-def _has_ended(pid: int, *, within_seconds: float = 10) -> bool:
-    """Whether a process that is no child of ours ends in time."""
-    deadline = time.monotonic() + within_seconds
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-            return True
-        time.sleep(0.02)
-    return False
+from tests.hosts import has_ended
 
 
 def test_serves_tables_of_the_connection_string(azurite: Azurite) -> None:
@@ -80,7 +65,7 @@ def test_ends_when_its_starter_is_killed() -> None:
         azurite_pid = int(starter.stdout.readline())
         starter.send_signal(signal.SIGKILL)
 
-    assert _has_ended(azurite_pid)
+    assert has_ended(azurite_pid)
 
 
 def test_stopping_twice_is_harmless() -> None:

@@ -485,3 +485,25 @@ def test_an_app_that_cannot_be_served_says_why(tmp_path, source: str, reason: st
 
     assert process.returncode == 1
     assert reason in app.log.read_text()
+
+
+def test_an_app_that_leaves_its_clients_open_ends_quietly(tmp_path) -> None:
+    """A function app is never told that it ends."""
+    source = """
+        import aiohttp
+        sessions = []
+
+        @app.route("open")
+        async def open_session(req: func.HttpRequest) -> func.HttpResponse:
+            sessions.append(aiohttp.ClientSession())
+            async with sessions[0].get(req.url.replace("open", "no-such-path")) as response:
+                return func.HttpResponse(str(response.status))
+    """
+    app, process = start_app(tmp_path, source)
+    body = app.request("GET", "/api/open").body
+    process.stdin.close()
+    status = process.wait(20)
+    process.stdout.close()
+
+    assert (body, status) == (b"404", 0)
+    assert app.log.read_text() == ""

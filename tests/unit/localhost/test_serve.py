@@ -1,11 +1,13 @@
 """``scimgw serve`` from start to end: one line when ready, nothing left behind."""
 
 import json
+import os
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import time
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import typer
 
 from scimgw.commands.serve import serve
 from scimgw.localhost.host import NOTICE
-from tests.hosts import PROJECT_DIR, Host, start_host, stop_host
+from tests.hosts import PROJECT_DIR, Host, descendants_of, has_ended, is_azurite, start_host, stop_host
 
 
 def _serve(*arguments: str, project_dir: Path = PROJECT_DIR) -> subprocess.CompletedProcess[str]:
@@ -37,7 +39,7 @@ def test_stops_everything_on_a_signal(number: signal.Signals, tmp_path: Path) ->
 
     assert len(descendants) == 1  # node
     assert host.stop(number) == 0
-    assert not any(Path(f"/proc/{pid}").exists() for pid in descendants)
+    assert all(has_ended(pid, within_seconds=0.1) for pid in descendants)
     assert host.output.read_text() == f"ready {host.url}\n"
     assert not (tmp_path / "operator.json").exists()
 
@@ -52,14 +54,42 @@ def test_a_signal_to_the_whole_terminal_still_stops_azurite_gently(tmp_path: Pat
     stop_host(host)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_starts_stops_it_too(number: signal.Signals, tmp_path: Path) -> None:
+    """Here while node comes up: the moment at which there is first something to leave behind."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scimgw.localhost", "--port", "0"],
+        env={**os.environ, "SCIMGW_STATE_DIR": str(tmp_path), "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+    )
+    while not (node := {pid for pid in descendants_of(process.pid) if is_azurite(pid)}):
+        pass
+    process.send_signal(number)
+
+    assert process.wait(20) == 0
+    assert all(has_ended(pid) for pid in node)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_signal_does_not_cut_the_end_short(tmp_path: Path) -> None:
+    """Impatient fingers on Ctrl-C: the data is written all the same."""
+    data = tmp_path / "data"
+    host = start_host(tmp_path / "state", "--data", str(data))
+    while host.process.poll() is None:
+        host.process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+
+    assert host.process.returncode == 0
+    assert json.loads((data / "azurite" / "__azurite_db_table__.json").read_text())
+
+
 def test_a_kill_leaves_no_orphan(tmp_path: Path) -> None:
     host = start_host(tmp_path)
     descendants = host.descendants()
     host.process.kill()
     host.process.wait()
 
-    for pid in descendants:
-        subprocess.run(["tail", f"--pid={pid}", "-f", "/dev/null"], timeout=20, check=True)
+    assert all(has_ended(pid) for pid in descendants)
 
 
 def test_says_on_standard_error_what_it_is_not(host: Host) -> None:
