@@ -9,6 +9,7 @@ both to the same results.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
+from io import BytesIO
 from typing import Any, Final
 from urllib.parse import quote
 from uuid import uuid4
@@ -48,6 +49,9 @@ WRITE_OPTIONS: Final[Mapping[str, Any]] = {"retry_total": 0}
 
 # How often a read is begun whose answer broke off half-way, which the SDK's pipeline does not see.
 _READS_MAX: Final = 3
+
+# A larger body is written piece by piece, so that the event loop's other requests go on.
+_BYTES_AT_ONCE_MAX: Final = 256 * 1024
 
 # Answers that say nothing about what was done with the request.
 AMBIGUOUS_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -161,7 +165,8 @@ class TableClient:
         boundary = str(uuid4())
         body = render_batch(self._table_url, partition_key, changes, boundary)
         headers = {**self._headers, "Content-Type": f"multipart/mixed; boundary=batch_{boundary}"}
-        request = HttpRequest("POST", self._batch_url, headers=headers, content=body)
+        content = body if len(body) <= _BYTES_AT_ONCE_MAX else BytesIO(body)
+        request = HttpRequest("POST", self._batch_url, headers=headers, content=content)
         try:
             response = await self._send(request, WRITE_OPTIONS)
             answer: bytes = await response.read()

@@ -4,7 +4,10 @@ Rules of this file:
 
 - Nobody below repeats a write. We send the same changes again, with the same operation id, as long as the
   request has time. Each attempt creates the outbox row of that operation, so at most one of them can be
-  committed.
+  committed while that row is there.
+- A relay may move that row away before the next attempt. An ETag among the changes refuses the attempt all
+  the same. Changes without one (a creation, whose result someone else may have deleted since) are sent again
+  only after a look whether they were committed.
 - When an attempt after an unclear one is refused, the refusal may come from our own earlier success. Then the
   outbox row is there, or, where a relay has moved it already, its entry at the end of the change feed.
 - A crash at any point leaves the transaction done or not done. The client's repeat meets the usual conflict.
@@ -103,23 +106,31 @@ class Transactions:
         return bool(found)
 
     async def _submit_until_clear(self, operation: str | None, changes: Sequence[Change]) -> None:
-        unclear = False
+        is_fenced = any(change.etag not in {"", "*"} for change in changes)
         for attempt in count():
             try:
                 return await self._submit(changes)
             except TransactionRejected:
-                if unclear and operation and await self.is_committed(operation):
+                if attempt and operation and await self._is_committed_in_time(operation):
                     return None
                 raise
             except AmbiguousFailure as failure:
-                unclear = True
                 pause = plan_pause(attempt, failure.retry_after_seconds, self._jitter())
-                if self._remaining() - pause <= RESERVE_SECONDS:
-                    if operation and await self.is_committed(operation):
-                        return None
+                is_last = self._remaining() - pause <= RESERVE_SECONDS
+                if not is_last:
+                    await asyncio.sleep(pause)
+                if operation and (is_last or not is_fenced) and await self._is_committed_in_time(operation):
+                    return None
+                if is_last:
                     raise Throttled(max(RETRY_AFTER_SECONDS, ceil(failure.retry_after_seconds))) from failure
-                await asyncio.sleep(pause)
         return None
+
+    async def _is_committed_in_time(self, operation: str) -> bool:
+        try:
+            async with asyncio.timeout(max(self._remaining(), RESERVE_SECONDS)):
+                return await self.is_committed(operation)
+        except TimeoutError as error:
+            raise Throttled from error
 
     async def _submit(self, changes: Sequence[Change]) -> None:
         remaining = self._remaining()
