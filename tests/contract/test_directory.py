@@ -1,13 +1,11 @@
 """The port on Azure Tables."""
 
-from collections.abc import Callable
-from uuid import uuid4
-
 import pytest
 from scim2_models import NotFoundException
 
 from scim.documents import Access, Plan, ResourceName, Slice
 from scim.storage.directory import TableDirectory
+from scim.storage.table_client import TableClient
 from tests.contract.directory import (
     EVERYTHING,
     DirectoryContract,
@@ -18,6 +16,7 @@ from tests.contract.directory import (
     make_users,
     user,
 )
+from tests.storage.directories import open_directory
 
 
 class TestTableDirectory(DirectoryContract):
@@ -26,15 +25,13 @@ class TestTableDirectory(DirectoryContract):
 
 class TestScanLimit(ScanLimitContract):
     @pytest.fixture
-    def directory(self, open_directory: Callable[..., TableDirectory]) -> TableDirectory:
-        return open_directory(scan_candidates_max=10)
+    def directory(self, table: TableClient) -> TableDirectory:
+        return open_directory(table, scan_candidates_max=10)
 
 
-async def test_two_tenants_in_one_table_never_see_each_other(
-    open_directory: Callable[..., TableDirectory],
-):
+async def test_two_tenants_in_one_table_never_see_each_other(table: TableClient):
     """The same names in both; ids of one mean nothing in the other."""
-    tenants = [open_directory(str(uuid4())) for _ in range(2)]
+    tenants = [open_directory(table) for _ in range(2)]
     users, groups = [], []
     for tenant in tenants:
         users.append((await tenant.create_user(user("jo", externalId="x"))).id)
