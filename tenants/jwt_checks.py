@@ -114,7 +114,7 @@ def check_signature(jwt: Jwt, key: PublicKey, algorithms: Collection[str]) -> No
         InvalidJwt: This key did not sign it with such an algorithm.
     """
     algorithm = jwt.header.get("alg")
-    if algorithm not in key.algorithms or algorithm not in algorithms:
+    if not isinstance(algorithm, str) or algorithm not in key.algorithms or algorithm not in algorithms:
         raise InvalidJwt("alg is not one of the key's")
     try:
         _JWS.decode_complete(jwt.text, key.key, algorithms=[algorithm])
