@@ -19,6 +19,14 @@ START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 20
 POLL_SECONDS = 0.02
 
+# ``python -m scimgw.localhost``, but it gets SIGTERM when the test process ends, however that ends.
+_SERVE_UNTIL_PARENT_ENDS = """
+import ctypes, runpy, signal
+ctypes.CDLL(None).prctl(1, int(signal.SIGTERM))
+runpy.run_module("scimgw.localhost", run_name="__main__")
+"""
+SERVE = (sys.executable, "-c", _SERVE_UNTIL_PARENT_ENDS)
+
 
 @dataclass(frozen=True)
 class Host:
@@ -56,7 +64,7 @@ def start_host(state_dir: Path, *arguments: str, **environment: str) -> Host:
     output, log = state_dir / "serve.out", state_dir / "serve.log"
     with output.open("w") as stdout, log.open("w") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "scimgw.localhost", "--port", "0", *arguments],
+            [*SERVE, "--port", "0", *arguments],
             cwd=PROJECT_DIR,
             env={**os.environ, "SCIMGW_STATE_DIR": str(state_dir), **environment},
             stdout=stdout,

@@ -40,7 +40,7 @@ class RpcException(Message):
 class BindingInfo(Message):
     """One binding of a function; directions and data types as the library compares them."""
 
-    out, inout = 1, 2
+    out, inout = 1, 2  # codespell:ignore inout
     undefined, string, binary, stream = range(4)
     defaults: ClassVar[Mapping[str, Any]] = {"type": "", "direction": 0, "data_type": undefined}
 
