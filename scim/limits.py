@@ -40,6 +40,10 @@ MEMBERS_PER_LIST_MAX: Final = 100_000
 # Resources that a filter may go through that only members or groups, read for each of them, can decide.
 COMPLETED_CANDIDATES_MAX: Final = 1_000
 
+# How far from its beginning a sorted search of all resource types goes, in resources: every type's order is
+# read up to there.
+SORTED_DEPTH_MAX: Final = 10_000
+
 # Operations of one bulk request, published as bulk.maxOperations: at some 10 ms each they are done before a
 # client gives up (Entra: about 30 s).
 BULK_OPERATIONS_MAX: Final = 1_000

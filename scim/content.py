@@ -1,0 +1,117 @@
+"""Documents ⇄ the engine's models, and what a tenant's settings ask of a user. Pure."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from pydantic import ValidationError
+from scim2_models import (
+    BaseModel,
+    Context,
+    InvalidValueException,
+    PatchOp,
+    PayloadTooLargeException,
+    Resource,
+)
+from scim2_server.service import scim_exception_of
+from scim2_server.utils import parametrize
+
+from scim.attributes import Catalogue, find_value, is_present
+from scim.documents import JsonObject
+from scim.limits import PATCH_OPERATIONS_MAX
+from scim.provider import Kind
+
+# What a document does not hold, or holds as the storage says (scim/documents.py).
+_NOT_CONTENT: Final = ("id", "meta", "members", "groups", "password")
+
+_PATCH_OP_URN: Final = str(PatchOp.__schema__)
+
+
+def validate[Model: BaseModel](model: type[Model], value: Any, context: Context) -> Model:
+    """Validate what a client sent.
+
+    Raises:
+        SCIMException: It is not what the schema says (400).
+    """
+    try:
+        return model.model_validate(value, scim_ctx=context)
+    except ValidationError as error:
+        raise scim_exception_of(error) from error
+
+
+def content_of(resource: Resource[Any], catalogue: Catalogue) -> JsonObject:
+    """Return what is stored of a resource: the attributes with values, and the URNs of their schemas."""
+    content = resource.model_dump()
+    for name in _NOT_CONTENT:
+        content.pop(name, None)
+    content["schemas"] = [catalogue.schema, *(urn for urn in catalogue.extensions if urn in content)]
+    return content
+
+
+def stored_attributes(content: Mapping[str, Any]) -> JsonObject:
+    """Return a document's content without what the storage adds, to compare it with `content_of`."""
+    return {name: value for name, value in content.items() if name not in _NOT_CONTENT}
+
+
+def parse_operations(body: JsonObject) -> list[JsonObject]:
+    """Return the operations of a PATCH (RFC 7644 §3.5.2).
+
+    Raises:
+        InvalidValueException: The body has no array of objects as ``Operations``, or is no PatchOp message.
+    """
+    named = {name.lower(): value for name, value in body.items()}
+    operations, schemas = named.get("operations"), named.get("schemas")
+    if schemas and (not isinstance(schemas, list) or _PATCH_OP_URN not in schemas):
+        raise InvalidValueException(detail=f"schemas must name {_PATCH_OP_URN}")
+    if not isinstance(operations, list) or not operations:
+        raise InvalidValueException(detail="Operations must be an array of one or more operations")
+    if not all(isinstance(operation, dict) for operation in operations):
+        raise InvalidValueException(detail="An operation must be an object")
+    return operations
+
+
+def validate_patch(kind: Kind, operations: list[JsonObject]) -> PatchOp[Any]:
+    """Validate the operations of a PATCH.
+
+    Raises:
+        PayloadTooLargeException: There are too many.
+        SCIMException: One cannot apply to any resource of this type (400).
+    """
+    if len(operations) > PATCH_OPERATIONS_MAX:
+        raise PayloadTooLargeException(detail=f"A PATCH has {PATCH_OPERATIONS_MAX} operations at most")
+    message = {"schemas": [_PATCH_OP_URN], "Operations": operations}
+    return validate(_patch_model(kind.model), message, Context.RESOURCE_PATCH_REQUEST)
+
+
+def apply_patch(kind: Kind, patch: PatchOp[Any], content: JsonObject) -> JsonObject:
+    """Return the content that a PATCH makes of a document's.
+
+    Raises:
+        SCIMException: An operation cannot apply to this resource; nothing is changed (RFC 7644 §3.5.2).
+    """
+    resource = kind.model.model_validate(content)
+    if not patch.patch(resource):
+        return stored_attributes(content)
+    return content_of(resource, kind.catalogue)
+
+
+def check_required(content: Mapping[str, Any], catalogue: Catalogue, paths: tuple[str, ...]) -> None:
+    """Check that a user has what its tenant requires.
+
+    Raises:
+        InvalidValueException: It has not; the detail names the attribute.
+    """
+    missing = [path for path in paths if not has_value(content, catalogue, path)]
+    if missing:
+        raise InvalidValueException(detail=f"This tenant requires a value for: {', '.join(missing)}")
+
+
+def has_value(content: Mapping[str, Any], catalogue: Catalogue, path: str) -> bool:
+    """Tell whether a document has a value for an attribute; a path that names none counts as had."""
+    attribute = catalogue.find(path)
+    return attribute is None or is_present(find_value(content, attribute))
+
+
+@lru_cache(maxsize=256)
+def _patch_model(model: type[Resource[Any]]) -> type[PatchOp[Any]]:
+    return parametrize(PatchOp, model)
