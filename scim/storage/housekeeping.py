@@ -3,7 +3,9 @@
 Every function is bounded by time, goes on where it was broken off, and may run in several processes at once.
 """
 
+import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from scim.storage.edm import Entity
 from scim.storage.errors import AmbiguousFailure, StorageError, TransactionRejected
 from scim.storage.relays import HINTS_PARTITION
 from scim.storage.table_client import TableClient
+from scim.storage.transactions import plan_pause
 
 _log = logging.getLogger(__name__)
 
@@ -116,7 +119,7 @@ async def expire_feed(
         if not old:
             break
         attempts += 1
-        if await _delete(client, partition, old):
+        if await _delete(client, partition, old, attempts):
             attempts = 0
             deleted += len(old)
     return deleted
@@ -158,16 +161,18 @@ async def purge(
         if not page:
             return True
         attempts += 1
-        if await _delete(client, partition, page):
+        if await _delete(client, partition, page, attempts):
             attempts = 0
             deleted += len(page)
             progress(deleted)
     return False
 
 
-async def _delete(client: TableClient, partition: str, page: list[Entity]) -> bool:
+async def _delete(client: TableClient, partition: str, page: list[Entity], attempt: int) -> bool:
     try:
         await client.submit(partition, [Change(ChangeKind.DELETE, row["RowKey"]) for row in page])
     except (TransactionRejected, AmbiguousFailure):
-        return False  # another run deletes the same rows, or nobody knows: the next read shows
+        # Another run deletes the same rows, or nobody knows: the next read shows.
+        await asyncio.sleep(plan_pause(attempt, 0, random.random()))  # noqa: S311 - no secret
+        return False
     return True
