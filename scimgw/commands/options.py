@@ -20,6 +20,13 @@ class IdentityProvider(StrEnum):
     GENERIC = "generic"
 
 
+class Owner(StrEnum):
+    """Who may change a tenant's settings."""
+
+    MANAGED = "managed"
+    DECLARED = "declared"
+
+
 class Scope(StrEnum):
     """What a credential lets its bearer do."""
 

@@ -12,6 +12,7 @@ from scimgw.client import Gateway
 from scimgw.commands.options import (
     AsJson,
     IdentityProvider,
+    Owner,
     TenantArgument,
     drop_unset,
     parse_custom_attribute,
@@ -150,6 +151,21 @@ def activate(tenant: TenantArgument, as_json: AsJson = False) -> None:
     _act(tenant, "activate", as_json=as_json)
 
 
+@app.command("adopt")
+def adopt(
+    tenant: TenantArgument,
+    *,
+    owner: Annotated[
+        Owner, typer.Option(help="managed: this command and its API; declared: its entry.")
+    ] = Owner.MANAGED,
+    as_json: AsJson = False,
+) -> None:
+    """Decide who may change a tenant's settings: this command, or the entry that declares it."""
+    gateway = Gateway.from_environment()
+    adopted = gateway.call("POST", f"{tenant_path(gateway, tenant)}/adopt", {"owner": owner.value})
+    _print_tenant(adopted, as_json=as_json)
+
+
 def tenant_path(gateway: Gateway, tenant: str) -> str:
     """Return the path of a tenant in the management API."""
     return f"/manage/tenants/{quote(gateway.find_tenant_id(tenant), safe='')}"
@@ -164,18 +180,20 @@ def _print_tenant(tenant: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         output.print_json(tenant)
         return
-    output.print_fields(
-        [(key, _render(value)) for key, value in tenant.items() if value not in (None, "", [], {})]
-    )
+    fields = [(name, render_setting(value)) for name, value in tenant.items()]
+    output.print_fields([(name, text) for name, text in fields if text])
 
 
-def _render(value: Any) -> str | bool | int:
-    """Return a setting in one line: lists by their parts, objects as JSON."""
+def render_setting(value: Any) -> str:
+    """Return a setting in one line: lists and objects by their parts, without those that hold nothing."""
     if isinstance(value, list):
-        return ", ".join(str(_render(item)) for item in value)
+        return ", ".join(filter(None, map(render_setting, value)))
     if isinstance(value, dict) and set(value) == {"name", "type"}:
         return f"{value['name']}={value['type']}"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+    if isinstance(value, dict):
+        parts = {name: render_setting(part) for name, part in value.items()}
+        return ", ".join(f"{name} {part}" for name, part in parts.items() if part)
+    return output.render_cell(value)
 
 
 def _render_settings(

@@ -1,4 +1,4 @@
-"""A SCIM server made of scim2-server's own parts, in memory, on the loopback interface; defects can be seeded.
+"""A SCIM server made of scim2-server's own parts, in memory, on the loopback interface, for seeding defects.
 
 It is no part of the gateway: the simulator must work against any server. A little of what Entra sends is not
 RFC 7644; ``tidy`` turns that into it. A defect then spoils requests or answers on their way.
@@ -7,7 +7,7 @@ RFC 7644; ``tidy`` turns that into it. A defect then spoils requests or answers 
 import asyncio
 import json
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -86,7 +86,7 @@ class Server:
         self.serve: Serve = defect(self._serve) if defect else self._serve
         self.url = ""
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.BaseRequest) -> web.Response:
         content = await request.read()
         exchange = Exchange(
             request.method,
@@ -137,28 +137,41 @@ def tidy(exchange: Exchange) -> None:
 
 
 @contextmanager
-def running(defect: Defect | None = None, *, base_path: str = "/scim") -> Iterator[Server]:
-    """Run a server in a thread of its own, so that commands can be run against it."""
-    server = Server(defect)
+def loop_in_thread() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
+    """Run an event loop in a thread of its own; gives a function that runs a coroutine there."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-
-    async def start() -> web.AppRunner:
-        application = web.Application()
-        application.router.add_route("*", base_path + "/{path:.*}", server.handle)
-        runner = web.AppRunner(application)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}{base_path}"
-        return runner
-
-    runner = asyncio.run_coroutine_threadsafe(start(), loop).result()
     try:
-        yield server
+        yield lambda work: asyncio.run_coroutine_threadsafe(work, loop).result()
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+@contextmanager
+def listening(handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> Iterator[str]:
+    """Serve on a free port of the loopback interface; gives the URL."""
+
+    async def start() -> web.ServerRunner:
+        runner = web.ServerRunner(web.Server(handle))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return runner
+
+    with loop_in_thread() as call:
+        runner = call(start())
+        try:
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        finally:
+            call(runner.cleanup())
+
+
+@contextmanager
+def running(defect: Defect | None = None) -> Iterator[Server]:
+    """Run a server in a thread of its own, so that commands can be run against it."""
+    server = Server(defect)
+    with listening(server.handle) as url:
+        server.url = f"{url}/scim"
+        yield server
