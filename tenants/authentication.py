@@ -72,8 +72,8 @@ class Verifier(Protocol):
 
         Args:
             tenant: Whose URL was asked.
-            scheme: ``bearer``: always, Okta's other forms are brought into it.
-            token: As sent, up to ``TOKEN_LENGTH_MAX`` printable ASCII characters.
+            scheme: Always ``bearer``: Okta's other forms are brought into it.
+            token: As sent, of b64token characters (RFC 6750 §2.1), at most ``HEADER_LENGTH_MAX`` of them.
         """
 
 
@@ -159,7 +159,7 @@ class Authenticator:
         self._credentials = credentials
         self._verifiers = verifiers
         self._operators = operators
-        self._failures = failures or Buckets()
+        self._failures = Buckets() if failures is None else failures
 
     async def authenticate(self, tenant_id: str, authorization: str | None, source: str) -> Principal:
         """Return who is asking in a tenant.
@@ -185,7 +185,9 @@ class Authenticator:
         tenant = await self._find_tenant(tenant_id, token)
         principal = await self._verify(tenant or make_stand_in(tenant_id), token)
         if principal is not None and principal.kind is PrincipalKind.OPERATOR:
-            return principal
+            if form is Form.BEARER:
+                return principal
+            principal = None
         is_form_allowed = form is Form.BEARER or (
             tenant is not None and tenant.identity_provider is IdentityProvider.OKTA
         )

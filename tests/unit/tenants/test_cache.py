@@ -17,8 +17,8 @@ class Source:
         self.error = None
 
     async def has_read(self, times):
-        while len(self.reads) < times:
-            await asyncio.sleep(0)  # noqa: ASYNC110 - the task under test needs its turn
+        while len(self.reads) < times:  # noqa: ASYNC110 - the task under test needs its turn
+            await asyncio.sleep(0)
 
     async def load(self, key):
         self.reads.append(key)
