@@ -67,7 +67,7 @@ async def run_issuer() -> AsyncIterator[Issuer]:
     issuer = Issuer()
     application = web.Application()
     application.router.add_get("/{path:.*}", issuer.answer)
-    runner = web.AppRunner(application, access_log=None)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
