@@ -30,9 +30,13 @@ from scim2_server.routing import Operation, Target
 
 from scim import limits
 from scim.documents import JsonObject
+from scim.models import User
 from scim.rendering import Written, location_of, render_error
 from scim.service import Service
 
+# Never evaluated: the engine's class would refuse Any, and raw data has no model.
+type _Raw = BulkOperation[Any]
+_OPERATION: Final[Any] = BulkOperation[User]  # any type will do: what is constructed is not validated
 type Serve = Callable[[Target, JsonObject, Conditions], Awaitable[Written | None]]
 
 _REQUEST_URN: Final = str(BulkRequest.__schema__)
@@ -54,14 +58,14 @@ class _Plan(BulkPlan):
     """The engine's plan, with references in the filters of PATCH paths."""
 
     @staticmethod
-    def references(operation: BulkOperation[Any]) -> list[str]:
+    def references(operation: _Raw) -> list[str]:
         """Return the bulkIds that an operation refers to."""
         in_filters = [
             bulk_id for path in _patch_paths(operation.data) for bulk_id in _FILTER_REFERENCE.findall(path)
         ]
         return [*BulkPlan.references(operation), *in_filters]
 
-    def resolve(self, step: BulkStep) -> BulkOperation[Any]:
+    def resolve(self, step: BulkStep) -> _Raw:
         """Return an operation with the ids of created resources in place of their bulkIds.
 
         Raises:
@@ -123,9 +127,7 @@ async def run_bulk(service: Service, request: ScimRequest, serve: Serve) -> Scim
     )
 
 
-def _locate(
-    service: Service, request: ScimRequest, operation: BulkOperation[Any], outcome: JsonObject
-) -> Target:
+def _locate(service: Service, request: ScimRequest, operation: _Raw, outcome: JsonObject) -> Target:
     """Return what an operation is about, and note its location as soon as it is known.
 
     Raises:
@@ -143,7 +145,7 @@ def _locate(
     return target
 
 
-async def _run(serve: Serve, target: Target, operation: BulkOperation[Any]) -> Written | None:
+async def _run(serve: Serve, target: Target, operation: _Raw) -> Written | None:
     data: Any = operation.data
     if target.operation is Operation.create and not operation.bulk_id:
         raise InvalidValueException(detail="A POST needs a bulkId")
@@ -155,7 +157,7 @@ async def _run(serve: Serve, target: Target, operation: BulkOperation[Any]) -> W
     return await serve(target, data, Conditions(if_match=version if isinstance(version, str) else None))
 
 
-def _parse_request(body: JsonObject) -> tuple[list[BulkOperation[Any]], int | None]:
+def _parse_request(body: JsonObject) -> tuple[list[_Raw], int | None]:
     named = {name.lower(): value for name, value in body.items()}
     schemas, operations = named.get("schemas"), named.get("operations")
     if schemas and (not isinstance(schemas, list) or _REQUEST_URN not in schemas):
@@ -172,17 +174,18 @@ def _parse_request(body: JsonObject) -> tuple[list[BulkOperation[Any]], int | No
     return [_parse_operation(each) for each in operations], fail_on_errors
 
 
-def _parse_operation(raw: JsonObject) -> BulkOperation[Any]:
+def _parse_operation(raw: JsonObject) -> _Raw:
     """Return an operation with its data as it was sent, to be checked when it runs."""
     named = {name.lower(): value for name, value in raw.items()}
     method, bulk_id, path = named.get("method"), named.get("bulkid"), named.get("path")
-    return BulkOperation.model_construct(
-        method=method.upper() if isinstance(method, str) else None,  # type: ignore[arg-type]
+    operation: _Raw = _OPERATION.model_construct(
+        method=method.upper() if isinstance(method, str) else None,
         bulk_id=bulk_id if isinstance(bulk_id, str) else None,
         path=path if isinstance(path, str) else None,
         data=named.get("data"),
         version=named.get("version"),
     )
+    return operation
 
 
 def _render(outcome: JsonObject) -> JsonObject:
