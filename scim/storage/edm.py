@@ -15,9 +15,11 @@ datetime Edm.DateTime, UTC, microseconds
 None is no value: such a property is not written, and a projection of a property that a row lacks gives none.
 """
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
+from binascii import a2b_base64
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -29,7 +31,6 @@ INT32_MIN: Final = -(2**31)
 INT32_MAX: Final = 2**31 - 1
 
 _ANNOTATION: Final = "@odata.type"
-_ETAG: Final = "odata.etag"
 
 
 def render_entity(properties: Mapping[str, Any]) -> bytes:
@@ -68,7 +69,7 @@ def _render_rare(body: dict[str, Any], name: str, value: Any) -> None:
 
 
 _PARSERS: Final[dict[str, Callable[[Any], Any]]] = {
-    "Edm.Binary": b64decode,
+    "Edm.Binary": a2b_base64,
     "Edm.Int64": int,
     "Edm.DateTime": datetime.fromisoformat,
     "Edm.Double": float,
@@ -79,28 +80,29 @@ def parse_entity(raw: dict[str, Any], *, with_etag: bool) -> Entity:
     """Turn one entity of an answer (minimal metadata) into ours.
 
     Args:
-        raw: The parsed JSON; may be taken apart.
+        raw: The parsed JSON; becomes the result.
         with_etag: Whether ``etag`` is wanted. Without, it is empty even where the answer has one: which
             answers have one is not the same on every service.
     """
-    entity: Entity = {}
-    kinds: list[tuple[str, str]] = []
-    for name, value in raw.items():
-        if value is None:
-            continue
-        if "@" not in name:
-            entity[name] = value
-        elif name.endswith(_ANNOTATION):
-            kinds.append((name[: -len(_ANNOTATION)], value))
-    entity.pop("odata.metadata", None)
-    etag = entity.pop(_ETAG, "")
-    timestamp = entity.pop("Timestamp", None)
-    for name, kind in kinds:
-        parser = _PARSERS.get(kind)
-        if parser is not None and name in entity:
-            entity[name] = parser(entity[name])
-    entity["etag"] = (etag or etag_of(timestamp)) if with_etag else ""
-    return entity
+    etag = raw.pop("odata.etag", "")
+    timestamp = raw.pop("Timestamp", None)
+    raw.pop("odata.metadata", None)
+    for name, annotation in _annotations(tuple(raw)):
+        parser = _PARSERS.get(raw.pop(annotation))
+        value = raw.get(name)
+        if parser is not None and value is not None:
+            raw[name] = parser(value)
+    if None in raw.values():
+        raw = {name: value for name, value in raw.items() if value is not None}
+    raw["etag"] = (etag or etag_of(timestamp)) if with_etag else ""
+    return raw
+
+
+# The rows of a table have few shapes, so that a page's names are looked through once, not row by row.
+@lru_cache(maxsize=1024)
+def _annotations(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of a property and its type annotation among the names of an entity."""
+    return tuple((name[: -len(_ANNOTATION)], name) for name in names if name.endswith(_ANNOTATION))
 
 
 def etag_of(timestamp: str | None) -> str:
