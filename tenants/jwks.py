@@ -141,7 +141,7 @@ def parse_registered_jwks(document: object, *, keys_max: int) -> tuple[PublicKey
 
 def _members(document: object) -> Sequence[JsonWebKey]:
     members = document.get("keys") if isinstance(document, Mapping) else None
-    if not isinstance(members, list) or not all(isinstance(member, Mapping) for member in members):
+    if not isinstance(members, list | tuple) or not all(isinstance(member, Mapping) for member in members):
         raise InvalidJwk('A key set is {"keys": [{…}, …]} (RFC 7517 §5).')
     return members
 

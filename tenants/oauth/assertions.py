@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tenants.credentials import Credentials
 from tenants.issuer_keys import IssuerKeyCache
-from tenants.jwks import EC_ALGORITHMS, RSA_ALGORITHMS, PublicKey, parse_jwks
+from tenants.jwks import EC_ALGORITHMS, RSA_ALGORITHMS, InvalidJwk, PublicKey, parse_jwks
 from tenants.jwt_checks import (
     LEEWAY_SECONDS,
     InvalidJwt,
@@ -95,7 +95,7 @@ class AssertionVerifier:
         """Check an assertion that the client signed itself."""
         credential = await self._credentials.find_oauth_client(tenant.id, client_id)
         client = client_of(credential) if credential else find_declared_client(tenant, client_id)
-        keys = parse_jwks(client.jwks) if client and client.jwks else ()
+        keys = _registered_keys(client)
         _check_with_any(jwt, keys or (self._stand_in,))
         if client is None or not keys:
             raise InvalidJwt("no such client")
@@ -140,6 +140,14 @@ class AssertionVerifier:
             tenant.id, client.client_id, assertion_id, expires=expires, now=self._now()
         ):
             raise InvalidJwt("used before")
+
+
+def _registered_keys(client: Client | None) -> tuple[PublicKey, ...]:
+    """Return the keys of a client that can be used; none where it has only a secret."""
+    try:
+        return parse_jwks(client.jwks) if client else ()
+    except InvalidJwk:
+        return ()
 
 
 def accepted_audiences(configured: str) -> frozenset[str]:
