@@ -151,7 +151,7 @@ def main() -> None:
     sizes = list(zip(options.users, options.members, strict=True))
     with (
         counted_tables() as (connection_string, count),
-        gateway({"SCIM_TABLE_CONNECTION_STRING": connection_string}) as server,
+        gateway({"SCIMGW_TABLES": connection_string}) as server,
     ):
         steps = asyncio.run(measure(server, count, sizes))
     console.print(table(steps))

@@ -22,6 +22,8 @@ from scimgw.localhost.failures import CannotStart
 
 STATE_DIR_VARIABLE = "SCIMGW_STATE_DIR"
 LOG_LEVEL_VARIABLE = "SCIMGW_LOG_LEVEL"
+# Tables that run already, as a connection string: a proxy in front of Azurite, for faults and for counting.
+TABLES_VARIABLE = "SCIMGW_TABLES"
 OPERATOR_FILE = "operator.json"
 
 # With these the app would use Azure: the local host is for data that may be lost.
@@ -87,13 +89,15 @@ def _serve(stack: ExitStack, port: int, data: Path | None) -> None:
     bound = stack.enter_context(host.bind(port))
     url = f"http://{LOOPBACK}:{bound.getsockname()[1]}"
     local = _prepare(stack, data)
-    azurite = stack.enter_context(Azurite.start(local.azurite))
+    tables = (
+        os.environ.get(TABLES_VARIABLE) or stack.enter_context(Azurite.start(local.azurite)).connection_string
+    )
     stack.callback(_ignore_signals)
     token = local.operator_token()
     for name in _CLOUD_SETTINGS:
         os.environ.pop(name, None)
     os.environ |= {
-        "SCIM_TABLE_CONNECTION_STRING": azurite.connection_string,
+        "SCIM_TABLE_CONNECTION_STRING": tables,
         "SCIM_LOCAL_SECRETS_DIR": str(local.secrets),
         "SCIM_LOCAL_TENANTS_DIR": str(local.tenants),
         "SCIM_OPERATOR_TOKEN": token,
