@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
-from urllib.parse import quote
 
 import orjson
 
-from scim.storage.edm import key_literal, render_entity
+from scim.storage.edm import quote_key, render_entity
 from scim.storage.errors import AmbiguousFailure, StorageRefused, TransactionRejected
 
 # Limits of the service for one transaction.
@@ -74,7 +73,7 @@ def render_batch(table_url: str, partition_key: str, changes: Sequence[Change], 
         f"--changeset_{boundary}\r\n"
         "Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
     )
-    quoted_partition = quote(key_literal(partition_key), safe="'")
+    quoted_partition = quote_key(partition_key)
     parts = [
         f"--batch_{boundary}\r\nContent-Type: multipart/mixed; boundary=changeset_{boundary}\r\n\r\n".encode()
     ]
@@ -82,7 +81,7 @@ def render_batch(table_url: str, partition_key: str, changes: Sequence[Change], 
         url = table_url
         headers = "Prefer: return-no-content\r\n"
         if change.kind is not ChangeKind.CREATE:
-            quoted_row = quote(key_literal(change.row_key), safe="'")
+            quoted_row = quote_key(change.row_key)
             url = f"{table_url}(PartitionKey={quoted_partition},RowKey={quoted_row})"
             headers = "" if change.kind is ChangeKind.UPSERT else f"If-Match: {change.etag or '*'}\r\n"
         body = _render_body(partition_key, change)

@@ -115,6 +115,11 @@ def key_literal(key: str) -> str:
     return "'" + key.replace("'", "''") + "'"
 
 
+def quote_key(key: str) -> str:
+    """Return a key as it stands in a URL."""
+    return quote(key_literal(key), safe="'")
+
+
 def range_filter(partition_key: str, low: str, high: str, more: str = "") -> str:
     """Return the OData condition of a row range: ``low`` inclusive, ``high`` exclusive, and ``more``."""
     condition = (

@@ -9,7 +9,6 @@ both to the same results.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from io import BytesIO
 from typing import Any, Final
 from urllib.parse import quote
 from uuid import uuid4
@@ -28,7 +27,7 @@ from scim.storage.changesets import (
     plan_refusal,
     render_batch,
 )
-from scim.storage.edm import Entity, key_literal, parse_entity, range_filter
+from scim.storage.edm import Entity, parse_entity, quote_key, range_filter
 from scim.storage.errors import AmbiguousFailure, StorageRefused, TransactionRejected
 
 __all__ = ["Change", "ChangeKind", "Entity", "TableClient"]
@@ -51,7 +50,8 @@ WRITE_OPTIONS: Final[Mapping[str, Any]] = {"retry_total": 0}
 _READS_MAX: Final = 3
 
 # A larger body is written piece by piece, so that the event loop's other requests go on.
-_BYTES_AT_ONCE_MAX: Final = 256 * 1024
+_BYTES_AT_ONCE_MAX: Final = 512 * 1024
+_PIECE_BYTES: Final = 64 * 1024
 
 # Answers that say nothing about what was done with the request.
 AMBIGUOUS_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -92,7 +92,7 @@ class TableClient:
 
     async def get(self, partition_key: str, row_key: str, select: Sequence[str] = ()) -> Entity | None:
         """Return one row, or None where there is none. One request."""
-        keys = f"PartitionKey={quote(key_literal(partition_key))},RowKey={quote(key_literal(row_key))}"
+        keys = f"PartitionKey={quote_key(partition_key)},RowKey={quote_key(row_key)}"
         columns = f"?$select={wire_select(select)}" if select else ""
         status, _, body = await self._read(f"{self._table_url}({keys}){columns}")
         if status == _NOT_FOUND and parse_error(body)[0] != TABLE_NOT_FOUND:
@@ -165,8 +165,11 @@ class TableClient:
         boundary = str(uuid4())
         body = render_batch(self._table_url, partition_key, changes, boundary)
         headers = {**self._headers, "Content-Type": f"multipart/mixed; boundary=batch_{boundary}"}
-        content = body if len(body) <= _BYTES_AT_ONCE_MAX else BytesIO(body)
-        request = HttpRequest("POST", self._batch_url, headers=headers, content=content)
+        if len(body) > _BYTES_AT_ONCE_MAX:
+            headers["Content-Length"] = str(len(body))
+            request = HttpRequest("POST", self._batch_url, headers=headers, content=_Pieces(body))
+        else:
+            request = HttpRequest("POST", self._batch_url, headers=headers, content=body)
         try:
             response = await self._send(request, WRITE_OPTIONS)
             answer: bytes = await response.read()
@@ -213,6 +216,17 @@ class TableClient:
     async def _send(self, request: HttpRequest, options: Mapping[str, Any]) -> Any:
         # The SDK's own policies, without its (de)serialisers: the one private name we need.
         return await self._sdk._client._client.send_request(request, stream=True, **options)  # noqa: SLF001
+
+
+class _Pieces:
+    """A large body, which can be sent again from its start when the service asks for another token."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self._body), _PIECE_BYTES):
+            yield self._body[start : start + _PIECE_BYTES]
 
 
 def wire_select(select: Sequence[str]) -> str:
