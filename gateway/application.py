@@ -122,7 +122,17 @@ class Application:
     @cached_property
     def credentials(self) -> Credentials:
         """Their credentials."""
-        return Credentials(ScimTable(self.account.table(CREDENTIALS_TABLE)), Peppers(self.secrets))
+        return Credentials(ScimTable(self.account.table(CREDENTIALS_TABLE)), self.peppers)
+
+    @cached_property
+    def peppers(self) -> Peppers:
+        """The HMAC keys."""
+        return Peppers(self.secrets)
+
+    async def find_cursor_secret(self) -> bytes | None:
+        """Return what seals cursors: the same on every instance, so that any can continue a list."""
+        pepper = await self.peppers.find_current()
+        return pepper.derive("cursors") if pepper is not None else None
 
     @cached_property
     def authenticator(self) -> Authenticator:

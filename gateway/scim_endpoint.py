@@ -24,8 +24,9 @@ _log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 5
 _VERSION_SEGMENT = "v2"
+# RFC 6750 §3.1: what a token lacks that may do nothing, and one that may only read.
 CHALLENGE_SCOPE = 'Bearer realm="scim", error="insufficient_scope", scope="scim.read"'
-CHALLENGE_SCOPE = 'Bearer realm="scim", error="insufficient_scope", scope="scim.read"'
+CHALLENGE_WRITE = 'Bearer realm="scim", error="insufficient_scope", scope="scim"'
 # Profiles kept: one a tenant. They are the keys of the models that the protocol builds for each.
 _PROFILES_MAX = 10_000
 
@@ -40,31 +41,40 @@ class _Refused(Exception):
 
 async def answer(application: Application, request: func.HttpRequest) -> func.HttpResponse:
     """Answer one request. Never raises."""
-    from scim.http import respond  # noqa: PLC0415 - loads the SCIM models, which nothing else needs
+    from scim.http import (  # noqa: PLC0415 - loads the SCIM models, which nothing else needs
+        CORRELATION_HEADER,
+        respond,
+    )
 
     correlation_id = find_correlation_id(request)
     try:
         tenant_id, root, path = split_scim_path(request)
         principal = await _authenticate(application, request, tenant_id)
         tenant = await _get_tenant(application, tenant_id)
+        cursor_secret = await application.find_cursor_secret()
     except _Refused as refused:
+        refused.answer.headers[CORRELATION_HEADER] = correlation_id
         return refused.answer
     except (TableUnavailable, SecretStoreUnavailable):
         _log.exception("scim_unavailable correlation_id=%s", correlation_id)
         return render_error(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "The service is not available now; try again later.",
-            {"Retry-After": str(RETRY_AFTER_SECONDS)},
+            {"Retry-After": str(RETRY_AFTER_SECONDS), CORRELATION_HEADER: correlation_id},
         )
     caller = Caller(principal.subject, Scope.SCIM in principal.scopes, correlation_id)
-    return await respond(
+    response = await respond(
         request,
         base_url=f"{find_base_url(request, application.settings.public_url)}{root}",
         path=path,
         profile=make_profile(tenant),
         caller=caller,
         directory=application.open_directory(tenant.id, caller),
+        cursor_secret=cursor_secret,
     )
+    if response.status_code == HTTPStatus.FORBIDDEN and not caller.may_write and request.method != "GET":
+        response.headers["WWW-Authenticate"] = CHALLENGE_WRITE
+    return response
 
 
 def split_scim_path(request: func.HttpRequest) -> tuple[str, str, str]:

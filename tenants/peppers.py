@@ -36,6 +36,10 @@ class Pepper:
         message = f"scimgw credential 1\n{tenant_id}\n{credential_id}\n{secret}"
         return hmac.digest(self.key, message.encode("ascii"), "sha256").hex()
 
+    def derive(self, purpose: str) -> bytes:
+        """Return 32 bytes for another purpose, which tell nothing of the pepper."""
+        return hmac.digest(self.key, f"scimgw {purpose}".encode("ascii"), "sha256")
+
 
 # Does the same work where a version is unknown. What is compared with its digests is never accepted.
 STAND_IN_PEPPER = Pepper("", bytes(32))
