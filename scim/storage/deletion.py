@@ -10,7 +10,7 @@ from scim.storage import keys
 from scim.storage.changesets import CHANGES_MAX
 from scim.storage.errors import TransactionRejected
 from scim.storage.journal import Journal, JournalKind, load, open_journal, read_unfinished
-from scim.storage.membership_rows import FORGET_CHANGES, LEAVE_CHANGES, forgets, leaves
+from scim.storage.membership_rows import FORGET_CHANGES, LEAVE_CHANGES, Delta, forgets, leaves
 from scim.storage.partition import Partition
 from scim.storage.redo import finish, finish_own
 from scim.storage.table_client import Change
@@ -61,7 +61,7 @@ async def delete_resource(
             journal = Journal(operation, kind, resource_id)
             await partition.commit(operation, [*changes, open_journal(journal)])
             partition.on_step("journal.committed")
-            await finish_own(partition, operation)
+            await finish_own(partition, journal, Delta())
             return
         ends = [
             *leaves(resource_id, memberships.members),

@@ -3,10 +3,8 @@
 Each method is one module's business; this one only opens the tenant's partition and says where to turn.
 """
 
-import time
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from uuid import uuid4
+from collections.abc import Sequence
+from typing import Unpack
 
 from scim.documents import (
     Document,
@@ -19,11 +17,10 @@ from scim.documents import (
     Slice,
 )
 from scim.profile import Caller
-from scim.storage import groups, keys, members, redo, search, users
+from scim.storage import groups, keys, members, search, users
 from scim.storage.operations import OperationClock
-from scim.storage.partition import Partition
+from scim.storage.partition import PartitionOptions, open_partition
 from scim.storage.table_client import TableClient
-from scim.storage.transactions import Transactions
 
 # Most resources that a search without cursor reads; see the setting of the same name.
 SCAN_CANDIDATES_MAX = 20_000
@@ -37,13 +34,9 @@ class TableDirectory:
         tenant_id: Canonical GUID.
         clock: This process's, for the ids of operations.
         caller: Who asks.
-        deadline: When the request must be answered, in seconds of ``monotonic``.
+        deadline: When the request must be answered, in seconds of the monotonic clock.
         scan_candidates_max: Most resources that a search without cursor reads.
-        on_commit: Called with the partition key after each commit: starts the relay of events.
-        now: The time for ``meta``.
-        monotonic: The clock of ``deadline``.
-        new_id: Makes ids of resources: 32 lower-case hexadecimal digits, random.
-        on_step: Called with the name of each step that a crash could follow, for tests.
+        options: See `scim.storage.partition.PartitionOptions`.
     """
 
     def __init__(
@@ -55,15 +48,10 @@ class TableDirectory:
         deadline: float,
         *,
         scan_candidates_max: int = SCAN_CANDIDATES_MAX,
-        on_commit: Callable[[str], None] | None = None,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        monotonic: Callable[[], float] = time.monotonic,
-        new_id: Callable[[], str] = lambda: uuid4().hex,
-        on_step: Callable[[str], None] = lambda _: None,
+        **options: Unpack[PartitionOptions],
     ) -> None:
         key = keys.partition(tenant_id)
-        transactions = Transactions(client, key, monotonic, deadline, on_commit=on_commit)
-        self._partition = Partition(client, key, transactions, clock, now, new_id, caller, on_step)
+        self._partition = open_partition(client, key, clock, caller, deadline, **options)
         self._scan_candidates_max = scan_candidates_max
 
     async def read(self, resource_name: ResourceName, resource_id: str) -> Document:
@@ -109,7 +97,3 @@ class TableDirectory:
     async def delete_group(self, current: Document) -> None:
         """Delete a group; see `scim.documents.Directory.delete_group`."""
         await groups.delete(self._partition, current)
-
-    async def sweep_journals(self, journals_max: int) -> redo.Sweep:
-        """Finish membership changes that nobody came across; see `redo.sweep_journals`."""
-        return await redo.sweep_journals(self._partition, self._partition.now(), journals_max)

@@ -227,10 +227,12 @@ class _GroupWrite:
         ]
 
     async def _commit_by_journal(self, delta: Delta) -> None:
-        opened = await journal.plan_members_journal(self.partition, self.operation, self.content["id"], delta)
+        group_journal, opened = await journal.plan_members_journal(
+            self.partition, self.operation, self.content["id"], delta
+        )
         await self.partition.commit(self.operation, [*self._own_changes(delta, self.operation), *opened])
         self.partition.on_step("journal.committed")
-        await finish_own(self.partition, self.operation)
+        await finish_own(self.partition, group_journal, delta)
 
 
 def index_rows(content: JsonObject) -> IndexRows:

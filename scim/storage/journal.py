@@ -36,8 +36,8 @@ IDS_PER_ROW_MAX: Final = 20_000
 
 # Columns: what kind, of which resource, how many parts follow.
 _KIND, _SUBJECT, _PARTS = "k", "g", "n"
-_COLUMNS: Final = ("RowKey", _KIND, _SUBJECT, _PARTS)
-_RANGE: Final = keys.range_of("j_")
+COLUMNS: Final = ("RowKey", _KIND, _SUBJECT, _PARTS)
+JOURNALS: Final = keys.range_of("j_")
 
 
 class JournalKind(StrEnum):
@@ -119,14 +119,14 @@ def join(parts: Iterable[Sequence[Sequence[str]]]) -> Delta:
 
 
 async def plan_members_journal(
-    partition: Partition, operation: str, group_id: str, delta: Delta, ids_per_row: int = IDS_PER_ROW_MAX
-) -> list[Change]:
-    """Return what the commit point writes of a journal of joins and leaves.
+    partition: Partition, operation: str, group_id: str, delta: Delta
+) -> tuple[Journal, list[Change]]:
+    """Return a journal of joins and leaves, and what the commit point writes of it.
 
     Parts that do not fit the commit point are written before, and guarded by it: should the sweep take them
     for the remains of a crash, the commit fails.
     """
-    first, *others = split(delta, ids_per_row)
+    first, *others = split(delta, IDS_PER_ROW_MAX)
     journal = Journal(operation, JournalKind.MEMBERS, group_id, len(others))
     creates = [
         Change(ChangeKind.UPSERT, row_key, rows.pack(lists))
@@ -136,7 +136,7 @@ async def plan_members_journal(
     if creates:
         partition.on_step("journal.parts")
     guards = [Change(ChangeKind.MERGE, row_key, {"c": True}) for row_key in journal.part_keys]
-    return [open_journal(journal, first), *guards]
+    return journal, [open_journal(journal, first), *guards]
 
 
 async def load(partition: Partition, operation: str) -> tuple[Journal, Delta] | None:
@@ -155,5 +155,5 @@ async def load(partition: Partition, operation: str) -> tuple[Journal, Delta] | 
 
 async def read_unfinished(partition: Partition) -> list[Journal]:
     """Return the journals of the tenant that are not finished: usually none, one request."""
-    found = await partition.range(_RANGE, select=_COLUMNS)
+    found = await partition.range(JOURNALS, select=COLUMNS)
     return [journal for row in found if (journal := head_of(row)) is not None]

@@ -1,10 +1,12 @@
 """The rows of one tenant, opened for one request: what every operation reads and writes with."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from unicodedata import normalize
+from uuid import uuid4
 
 from scim.documents import Document, JsonObject, ResourceName
 from scim.profile import Caller
@@ -127,6 +129,64 @@ class Partition:
             change=change,
         )
         return Change(ChangeKind.CREATE, keys.outbox(operation), properties)
+
+
+class PartitionOptions(TypedDict, total=False):
+    """What is injected into a partition; production leaves all but the first to the defaults.
+
+    Attributes:
+        on_commit: Called with the partition key after each commit; starts the relay of events.
+        now: The time for ``meta``.
+        monotonic: The clock of deadlines, in seconds.
+        new_id: Makes the ids of new resources: 32 lower-case hexadecimal digits, random.
+        on_step: Called with the name of each step that a crash could follow. Tests crash there.
+    """
+
+    on_commit: Callable[[str], None]
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    new_id: Callable[[], str]
+    on_step: Callable[[str], None]
+
+
+def open_partition(
+    client: TableClient,
+    key: str,
+    clock: OperationClock,
+    caller: Caller,
+    deadline: float,
+    **options: Unpack[PartitionOptions],
+) -> Partition:
+    """Open a tenant's partition until a deadline, in seconds of the monotonic clock. No I/O."""
+    transactions = Transactions(
+        client,
+        key,
+        options.get("monotonic", time.monotonic),
+        deadline,
+        on_commit=options.get("on_commit"),
+    )
+    return Partition(
+        client,
+        key,
+        transactions,
+        clock,
+        options.get("now", _utc_now),
+        options.get("new_id", _random_id),
+        caller,
+        options.get("on_step", _ignore),
+    )
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _random_id() -> str:
+    return uuid4().hex
+
+
+def _ignore(_step: str) -> None:
+    return
 
 
 # What is not the resource's own to keep: made here, kept in other rows, or never kept at all.

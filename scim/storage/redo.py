@@ -6,9 +6,7 @@ out.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import batched
 from typing import Final
 
@@ -16,7 +14,7 @@ from scim.documents import Throttled
 from scim.storage import keys
 from scim.storage.changesets import CHANGES_MAX
 from scim.storage.errors import StorageError, TransactionRejected
-from scim.storage.journal import Journal, JournalKind, head_of, load
+from scim.storage.journal import Journal, JournalKind, load
 from scim.storage.membership_rows import (
     FORGET_CHANGES,
     JOIN_CHANGES,
@@ -29,7 +27,6 @@ from scim.storage.membership_rows import (
     leaves,
     read_members,
 )
-from scim.storage.operations import time_of
 from scim.storage.parallel import parallel_map
 from scim.storage.partition import Partition
 from scim.storage.table_client import Change, ChangeKind
@@ -43,10 +40,6 @@ PARALLEL_TRANSACTIONS_MAX: Final = 4
 # and those are few: other helpers of the same journal, deletions of its members.
 REDO_ATTEMPTS_MAX: Final = 20
 
-# Parts of a journal without a head that are older than this are the remains of a crash: no request lives so
-# long.
-ORPHAN_AGE: Final = timedelta(hours=1)
-
 _ROOM: Final = CHANGES_MAX - 1
 
 
@@ -54,36 +47,34 @@ class _Finished(Exception):
     """Somebody else has finished the journal meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
-    """What a sweep of journals did.
-
-    Attributes:
-        finished: Journals finished.
-        left: Journals seen and not finished, for lack of time or by a failure.
-        removed: Rows removed that a crash had left.
-    """
-
-    finished: int = 0
-    left: int = 0
-    removed: int = 0
-
-
-async def finish(partition: Partition, operation: str, *, is_fresh: bool = False) -> None:
-    """Write what is missing of a journal and close it. Does nothing if it is closed.
-
-    Args:
-        partition: The tenant's.
-        operation: Whose journal.
-        is_fresh: Whether it was committed just now, so that nothing of it is written yet.
+async def finish(partition: Partition, operation: str) -> None:
+    """Write what is missing of an operation's journal and close it. Does nothing if it is closed.
 
     Raises:
         Throttled: The request's time is over; the rest is left to the next one.
     """
     loaded = await load(partition, operation)
-    if loaded is None:
-        return
-    journal, delta = loaded
+    if loaded is not None:
+        await _finish(partition, *loaded, is_fresh=False)
+
+
+async def finish_own(partition: Partition, journal: Journal, delta: Delta) -> None:
+    """Finish the journal of a change that this request has just committed, as far as its time allows.
+
+    The change is done for every reader: a failure here must not tell the client that it is not.
+    """
+    try:
+        await _finish(partition, journal, delta, is_fresh=True)
+    except (Throttled, StorageError) as failure:
+        log_left(journal, failure)
+
+
+def log_left(journal: Journal, failure: Exception) -> None:
+    """Log that a journal stays unfinished, for the next who comes across it."""
+    _log.warning("journal_left", extra={"operation": journal.operation, "reason": type(failure).__name__})
+
+
+async def _finish(partition: Partition, journal: Journal, delta: Delta, *, is_fresh: bool) -> None:
     try:
         if journal.kind is JournalKind.MEMBERS:
             await _write_delta(partition, journal, delta, is_fresh=is_fresh)
@@ -93,56 +84,6 @@ async def finish(partition: Partition, operation: str, *, is_fresh: bool = False
         await _close(partition, journal)
     except _Finished:
         return
-
-
-async def finish_own(partition: Partition, operation: str) -> None:
-    """Finish the journal of a change that this request has committed, as far as its time allows.
-
-    The change is done for every reader: a failure here must not tell the client that it is not.
-    """
-    try:
-        await finish(partition, operation, is_fresh=True)
-    except (Throttled, StorageError) as failure:
-        _log.warning("journal_left", extra={"operation": operation, "reason": type(failure).__name__})
-
-
-async def sweep_journals(partition: Partition, now: datetime, journals_max: int = 100) -> Sweep:
-    """Finish a tenant's journals that nobody came across, and remove what crashes left. For a timer.
-
-    Args:
-        partition: The tenant's.
-        now: In UTC.
-        journals_max: Most journals finished in this run.
-    """
-    found = await partition.range(keys.range_of(keys.journal("")), select=("RowKey", "k", "g", "n"))
-    heads = [journal for row in found if (journal := head_of(row)) is not None]
-    finished = 0
-    for journal in heads[:journals_max]:
-        try:
-            await finish(partition, journal.operation)
-        except (Throttled, StorageError) as failure:
-            _log.warning(
-                "journal_left", extra={"operation": journal.operation, "reason": type(failure).__name__}
-            )
-            break
-        finished += 1
-    removed = await _remove_orphans(
-        partition, [row["RowKey"] for row in found], {journal.operation for journal in heads}, now
-    )
-    return Sweep(finished, len(heads) - finished, removed)
-
-
-async def _remove_orphans(
-    partition: Partition, row_keys: Iterable[str], operations: set[str], now: datetime
-) -> int:
-    orphans = []
-    for row_key in row_keys:
-        operation = row_key.removeprefix(keys.journal("")).partition("!")[0]
-        if operation not in operations and now - time_of(operation) > ORPHAN_AGE:
-            orphans.append(row_key)
-    for some in batched(orphans, CHANGES_MAX, strict=False):
-        await partition.write([Change(ChangeKind.DELETE, row_key) for row_key in some])
-    return len(orphans)
 
 
 def _guard(journal: Journal) -> Change:
