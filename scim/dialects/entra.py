@@ -278,5 +278,8 @@ def removal_of_target(target: Target) -> dict[str, Any]:
     tenants=frozenset({IdentityProvider.ENTRA}),
 )
 def operation_without_effect() -> dict[str, Any]:
-    """An empty array of operations changes nothing; clients of other tenants get the 400 of the RFC."""
+    """An empty array of operations changes nothing; clients of other tenants get the 400 of the RFC.
+
+    Nor does an operation whose object has nothing left but what is ignored.
+    """
     return {"op": "add", "value": {}}

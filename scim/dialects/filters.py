@@ -178,6 +178,8 @@ class _Reader:
         """Read ``name[filter]`` and what may follow the bracket."""
         self.is_description = False
         inner = list(self._until_bracket())
+        if not inner:
+            raise _Unreadable
         attribute = target.attribute if target else None
         reader = _Reader(inner, lambda text: find_inner(attribute, text) if attribute else None)
         reader.read()

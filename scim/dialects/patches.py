@@ -163,6 +163,8 @@ def _write(target: Target, op: str, value: Any) -> JsonObject:
     else:
         read = read_value(leaf, value, keep_nulls=True)
     target, read = widen_reference(target, read)
+    if read == {}:
+        return operation_without_effect()
     if read is not None:
         return {"op": op, "path": target.path, "value": read}
     if is_addition_of_nothing(op, target):

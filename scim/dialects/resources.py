@@ -106,7 +106,8 @@ def _put(content: Content, target: Target, value: Any, *, patch: bool) -> None:
     read = read_value(leaf, value, keep_nulls=patch)
     if patch:
         target, read = widen_reference(target, read)
-    if read is not None or patch:
+    says_something = read != {} if patch else read is not None
+    if says_something:
         put_nested(_container(content.attributes, target.urn), target, read)
 
 
