@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from base64 import b64encode
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import quote_plus
@@ -63,12 +64,12 @@ class ClientCredentials:
     async def _renew(self, http: aiohttp.ClientSession) -> None:
         # Id and secret are form-encoded before they are joined, which most clients forget.
         secret = quote_plus(self._client_secret.get_secret_value())
-        basic = aiohttp.BasicAuth(quote_plus(self._client_id), secret, "utf-8")
+        basic = b64encode(f"{quote_plus(self._client_id)}:{secret}".encode()).decode()
         try:
             async with http.post(
                 self._token_url,
                 data={"grant_type": "client_credentials"},
-                headers={"Authorization": basic.encode(), "Accept": "application/json"},
+                headers={"Authorization": f"Basic {basic}", "Accept": "application/json"},
             ) as response:
                 body = await response.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:

@@ -78,11 +78,15 @@ def make_provider() -> ScimProvider:
 
 
 class Server:
-    """The server: ``url`` is its SCIM root, ``exchanges`` what has passed."""
+    """The server.
+
+    ``url`` is its SCIM root, ``exchanges`` what has passed, ``flags`` whether that was with Entra's flag.
+    """
 
     def __init__(self, defect: Defect | None = None) -> None:
         self.application = ASGIApplication(AsyncInMemoryStorage(), make_provider())
         self.exchanges: list[Exchange] = []
+        self.flags: set[bool] = set()
         self.serve: Serve = defect(self._serve) if defect else self._serve
         self.url = ""
 
@@ -96,6 +100,7 @@ class Server:
             json.loads(content) if content else None,
         )
         self.exchanges.append(exchange)
+        self.flags.add("aadOptscim062020" in request.query)
         await self.serve(exchange)
         body = b"" if exchange.answer is None else json.dumps(exchange.answer).encode()
         return web.Response(status=exchange.status, headers=exchange.answer_headers, body=body)
