@@ -57,23 +57,25 @@ async def delete_resource(
     room = CHANGES_MAX - len(changes)
     for attempt in range(_ATTEMPTS_MAX):
         memberships = await _read_memberships(partition, kind, resource_id, room, is_repeat=attempt > 0)
-        if memberships.rows_changed > room:
-            journal = Journal(operation, kind, resource_id)
-            await partition.commit(operation, [*changes, open_journal(journal)])
-            partition.on_step("journal.committed")
-            await finish_own(partition, journal, Delta())
-            return
-        ends = [
-            *leaves(resource_id, memberships.members),
-            *forgets(resource_id, memberships.groups, operation),
-        ]
+        journal = Journal(operation, kind, resource_id) if memberships.rows_changed > room else None
+        ends = forgets(resource_id, memberships.groups, operation)
+        if journal is None:
+            ends += leaves(resource_id, memberships.members)
+        elif len(ends) < room:
+            # Only the members of a group are left to the journal, and nobody asks for those.
+            ends.append(open_journal(journal))
+        else:
+            ends = [open_journal(journal)]
         try:
             await partition.commit(operation, [*changes, *ends])
         except TransactionRejected as refusal:
             if refusal.index < len(changes):
                 raise
-        else:
-            return
+            continue
+        if journal is not None:
+            partition.on_step("journal.committed")
+            await finish_own(partition, journal, Delta())
+        return
     raise WriteConflict
 
 

@@ -44,7 +44,7 @@ async def read(partition: Partition, group: Document) -> list[Member]:
         if is_same or attempt == _READ_ATTEMPTS_MAX - 1:
             break
         version, operation = render_version(row["op"], row["mt"]), row.get("pj", "")
-    deleted = {entry.resource_id for entry in unfinished if entry.kind is JournalKind.USER}
+    deleted = {entry.resource_id for entry in unfinished if entry.kind is not JournalKind.MEMBERS}
     return [member for member in delta.applied_to(present) if member.value not in deleted]
 
 
@@ -110,7 +110,11 @@ async def find_groups(partition: Partition, group_ids: Sequence[str]) -> dict[st
 
 
 async def find_group_with_member(partition: Partition, group_id: str, member_id: str) -> Document | None:
-    """Return a group if it has this direct member: two point reads, in parallel."""
+    """Return a group if it has this direct member: two point reads, in parallel.
+
+    A member that was in more groups than one transaction holds is still told for the moment between its
+    deletion and the end of that deletion's journal: to know better would take a third read, each time.
+    """
     if not (is_resource_id(group_id) and is_resource_id(member_id)):
         return None
     group, member = await asyncio.gather(
