@@ -47,8 +47,13 @@ def content_of(resource: Resource[Any], catalogue: Catalogue) -> JsonObject:
     content = resource.model_dump()
     for name in _NOT_CONTENT:
         content.pop(name, None)
-    content["schemas"] = [catalogue.schema, *(urn for urn in catalogue.extensions if urn in content)]
+    content["schemas"] = _schemas(content, catalogue)
     return content
+
+
+def _schemas(content: JsonObject, catalogue: Catalogue) -> list[str]:
+    """List the URNs of the schemas that a resource has attributes of (RFC 7643 §3)."""
+    return [catalogue.schema, *(urn for urn in catalogue.extensions if urn in content)]
 
 
 def stored_attributes(content: Mapping[str, Any]) -> JsonObject:
@@ -86,16 +91,55 @@ def validate_patch(kind: Kind, operations: list[JsonObject]) -> Patch:
     return validate(_patch_model(kind.model), message, Context.RESOURCE_PATCH_REQUEST)
 
 
-def apply_patch(kind: Kind, patch: Patch, content: JsonObject) -> JsonObject:
+def apply_patch(kind: Kind, patch: Patch, operations: list[JsonObject], content: JsonObject) -> JsonObject:
     """Return the content that a PATCH makes of a document's.
+
+    Only the attributes that the operations are about pass through a model: it costs less, and leaves the
+    others exactly as they were sent.
+
+    Args:
+        kind: The resource type.
+        patch: The operations, validated.
+        operations: The same operations, as JSON.
+        content: The document's content; it is left alone.
 
     Raises:
         SCIMException: An operation cannot apply to this resource; nothing is changed (RFC 7644 §3.5.2).
     """
-    resource = kind.model.model_validate(content)
+    touched = _touched(operations, kind.catalogue)
+    if touched is None:
+        touched = frozenset(content)
+    resource = kind.model.model_validate({name: content[name] for name in touched if name in content})
     if not patch.patch(resource):
         return stored_attributes(content)
-    return content_of(resource, kind.catalogue)
+    written = content_of(resource, kind.catalogue)
+    merged = {
+        name: written.pop(name, None) if name in touched else value
+        for name, value in stored_attributes(content).items()
+    }
+    new = {name: value for name, value in {**merged, **written}.items() if value is not None}
+    new["schemas"] = _schemas(new, kind.catalogue)
+    return new
+
+
+def _touched(operations: list[JsonObject], catalogue: Catalogue) -> frozenset[str] | None:
+    """Return the attributes and extensions, as documents name them, that operations are about.
+
+    None: all of them, for an operation is about what cannot be told from its name.
+    """
+    touched = {"id"}
+    for operation in operations:
+        path, value = operation.get("path"), operation.get("value")
+        for name in [path] if path else value or () if isinstance(value, dict) else [""]:
+            attribute = catalogue.find(name.partition("[")[0])
+            schema = catalogue.find_schema(name)
+            if attribute is not None and attribute.name != "schemas":
+                touched.add(attribute.schema or attribute.name)
+            elif schema:
+                touched.add(schema)
+            else:
+                return None
+    return frozenset(touched)
 
 
 def check_required(content: Mapping[str, Any], catalogue: Catalogue, paths: tuple[str, ...]) -> None:

@@ -196,7 +196,7 @@ class Handler(AsyncScimHandler):
 
         def patched(content: JsonObject) -> JsonObject:
             with self.service.provider:
-                new = apply_patch(kind, patch, content)
+                new = apply_patch(kind, patch, operations, content)
             self._check_still_required(kind, content, new)
             return new
 

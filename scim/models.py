@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Union
 
 from pydantic import Field, create_model
+from scim2_models import Address as CoreAddress
 from scim2_models import (
     Attribute,
     CaseExact,
@@ -25,6 +26,7 @@ from scim2_models import EnterpriseUser as CoreEnterpriseUser
 from scim2_models import Group as CoreGroup
 from scim2_models import GroupMembership as CoreGroupMembership
 from scim2_models import Manager as CoreManager
+from scim2_models import PhoneNumber as CorePhoneNumber
 from scim2_models import Resource as CoreResource
 from scim2_models import User as CoreUser
 
@@ -52,11 +54,34 @@ _SCIM_TYPES: Final = {
 }
 
 
+def _kind(*canonical_values: str) -> Any:
+    """Declare a ``type`` with canonical values that are published (RFC 7643 §7) and not enforced."""
+    return Field(
+        default=None,
+        examples=list(canonical_values),
+        description="A label indicating the attribute's function.",
+    )
+
+
 class Email(CoreEmail):
     """An address as the client knows it: whether mail can be sent to it is not ours to judge."""
 
     value: str | None = None
     """Email addresses for the user."""
+
+    type: str | None = _kind("work", "home", "other")  # type: ignore[assignment]
+
+
+class PhoneNumber(CorePhoneNumber):
+    """A phone number, its type kept as it was sent."""
+
+    type: str | None = _kind("work", "home", "mobile", "fax", "pager", "other")  # type: ignore[assignment]
+
+
+class Address(CoreAddress):
+    """An address, its type kept as it was sent."""
+
+    type: str | None = _kind("work", "home", "other")  # type: ignore[assignment]
 
 
 class GroupMembership(CoreGroupMembership):
@@ -70,6 +95,12 @@ class User(CoreUser[Any]):
 
     emails: list[Email] | None = None  # type: ignore[assignment]
     """Email addresses for the user."""
+
+    phone_numbers: list[PhoneNumber] | None = None  # type: ignore[assignment]
+    """Phone numbers for the User."""
+
+    addresses: list[Address] | None = None  # type: ignore[assignment]
+    """A physical mailing address for this User."""
 
     # Read from rows of their own, so only on request: docs/decisions/0008.
     groups: Annotated[list[GroupMembership] | None, Mutability.read_only, Returned.request] = None  # type: ignore[assignment]
