@@ -58,6 +58,12 @@ class Settings(BaseSettings):
         25.0,
         description="Time for one request, retries included; Entra gives up on a request after about 30 s.",
     )
+    feed_days: int = Field(
+        30,
+        ge=1,
+        le=400,
+        description="How long entries of the change feed are kept: a consumer may be away as long as this.",
+    )
     scan_candidates_max: int = Field(
         20_000, description="Resources that a filter without an index may read before it gets 400 tooMany."
     )

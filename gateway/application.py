@@ -14,9 +14,13 @@ import aiohttp
 from azure.core.credentials_async import AsyncTokenCredential
 
 from gateway.tables import ScimTable
-from scim.documents import Directory
+from scim.documents import Directory, ResourceName
+from scim.documents import Throttled as StorageBusy
 from scim.profile import Caller
+from scim.storage import keys
+from scim.storage.counters import load_counts
 from scim.storage.directory import TableDirectory
+from scim.storage.errors import StorageError
 from scim.storage.operations import OperationClock
 from scim.storage.relays import BackgroundRelays
 from scim.storage.table_account import TableAccount
@@ -35,6 +39,7 @@ from tenants.management import Management
 from tenants.peppers import Peppers
 from tenants.registry import Registry
 from tenants.secrets import PEPPER, SIGNING_KEY, SecretStore
+from tenants.tables import TableUnavailable
 from tenants.throttle import Buckets
 
 if TYPE_CHECKING:
@@ -192,7 +197,22 @@ class Application:
     @cached_property
     def management(self) -> Management:
         """The operator's use cases."""
-        return Management(self.registry, self.credentials)
+        return Management(self.registry, self.credentials, self.count_resources)
+
+    async def count_resources(self, tenant_id: str) -> dict[str, int]:
+        """Return how many resources of each type a tenant has, exactly and as of now.
+
+        Raises:
+            TableUnavailable: The table cannot be read.
+        """
+        try:
+            counts = await load_counts(self.scim_table, keys.partition(tenant_id))
+        except (StorageBusy, StorageError) as error:
+            raise TableUnavailable(f"{type(error).__name__}: {error}") from error
+        return {
+            "users": counts.total(ResourceName.USER),
+            "groups": counts.total(ResourceName.GROUP),
+        }
 
     @cached_property
     def operation_clock(self) -> OperationClock:

@@ -3,9 +3,12 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 
 from gateway.application import Application
+from scim.documents import Throttled as StorageBusy
 from scim.storage import housekeeping, keys
+from scim.storage.errors import StorageError
 from tenants.secrets import SecretStoreUnavailable
 from tenants.tables import TableUnavailable
 
@@ -36,11 +39,24 @@ async def reconcile(application: Application) -> None:
 
 
 async def sweep(application: Application) -> None:
-    """Relay every tenant: hints may be lost."""
+    """Relay every tenant, since hints may be lost, and let the feeds' old entries go.
+
+    A tenant that fails is left to the next run, and keeps no other one waiting.
+    """
     until = time.monotonic() + SWEEP_SECONDS_MAX
-    partitions = [keys.partition(record.tenant.id) for record in await application.registry.find_all()]
+    tenants = [record.tenant.id for record in await application.registry.find_all()]
+    partitions = [keys.partition(tenant_id) for tenant_id in tenants]
     done = await housekeeping.relay_all(application.scim_table, partitions, until=until)
-    _log.info("swept tenants=%d left=%d", done.visited, done.left)
+    older_than = datetime.now(UTC) - timedelta(days=application.settings.feed_days)
+    expired = 0
+    for tenant_id, partition in zip(tenants, partitions, strict=True):
+        try:
+            expired += await housekeeping.expire_feed(
+                application.scim_table, partition, older_than, until=until
+            )
+        except (StorageError, StorageBusy) as error:
+            _log.warning("feed_kept tenant_id=%s reason=%s", tenant_id, error)
+    _log.info("swept tenants=%d left=%d expired=%d", done.visited, done.left, expired)
 
 
 JOBS: dict[str, Callable[[Application], Awaitable[None]]] = {
