@@ -71,8 +71,8 @@ def operations(*, group: bool) -> st.SearchStrategy[Any]:
 
 
 WORDS = st.sampled_from(
-    'userName EMAILS members active level manager eq NE co pr and OR not ( ) [ ] + . .value "x" "True" true 3 "'
-    f" 1e+2 {ENTERPRISE}:department urn:x:y:z 'q' \\ \x00".split(" ")
+    'userName EMAILS members active level manager eq NE co pr and OR not ( ) [ ] + . .value "x" "True" true 3'
+    f" \" 1e+2 {ENTERPRISE}:department urn:x:y:z 'q' \\ \x00".split(" ")
 )
 FILTERS = st.one_of(
     st.lists(WORDS, max_size=14).flatmap(lambda words: st.sampled_from([" ".join(words), "".join(words)])),
