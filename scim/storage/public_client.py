@@ -81,6 +81,8 @@ def _is_no_such_row(error: AzureError) -> bool:
 
 def _failed_read(error: AzureError) -> Exception:
     status = error.status_code if isinstance(error, HttpResponseError) else None
+    if isinstance(error, ClientAuthenticationError):
+        return StorageRefused(status or UNAUTHORIZED, _code(error))
     if status is None or status in AMBIGUOUS_STATUSES:
         return Throttled()
     return StorageRefused(status, _code(error))
@@ -107,7 +109,7 @@ def _operation(partition_key: str, change: Change) -> tuple[str, Mapping[str, An
             return "upsert", entity, {"mode": UpdateMode.REPLACE}
         case ChangeKind.DELETE:
             return "delete", entity, condition
-        case ChangeKind.CREATE:
+        case _:
             return "create", entity, {}
 
 

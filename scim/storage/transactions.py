@@ -16,7 +16,6 @@ Rules of this file:
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from itertools import count
 from math import ceil
 from typing import Final
 
@@ -107,7 +106,8 @@ class Transactions:
 
     async def _submit_until_clear(self, operation: str | None, changes: Sequence[Change]) -> None:
         is_fenced = any(change.etag not in {"", "*"} for change in changes)
-        for attempt in count():
+        attempt = 0
+        while True:
             try:
                 return await self._submit(changes)
             except TransactionRejected:
@@ -123,7 +123,7 @@ class Transactions:
                     return None
                 if is_last:
                     raise Throttled(max(RETRY_AFTER_SECONDS, ceil(failure.retry_after_seconds))) from failure
-        return None
+                attempt += 1
 
     async def _is_committed_in_time(self, operation: str) -> bool:
         try:

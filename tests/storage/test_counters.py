@@ -50,6 +50,23 @@ async def test_counts_are_exact_while_a_relay_moves_more_than_one_answer_holds(
     assert answers == [1000, 0, 1]
 
 
+async def test_a_relay_that_never_rests_cannot_hold_a_reader_for_ever(
+    table: TableClient, partition: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After five torn reads the last one has to do."""
+    ids = await write_events(table, partition, 1001)
+    looks: list[int] = []
+
+    async def never(*_: Any) -> bool:
+        looks.append(1)
+        return False
+
+    monkeypatch.setattr("scim.storage.counters._is_head", never)
+
+    assert (await load_counts(table, partition)).total(ResourceName.USER) == len(ids)
+    assert len(looks) == 5
+
+
 async def test_counts_are_exact_beside_a_running_relay(table: TableClient, partition: str) -> None:
     ids = await write_events(table, partition, 600)
     totals: list[int] = []

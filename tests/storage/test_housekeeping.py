@@ -46,6 +46,16 @@ async def test_hinted_tenants_are_relayed_and_their_hints_removed(
     assert [await last_sequence(table, partition) for partition in ("ta", "tb", "tempty")] == [60, 1, 0]
 
 
+async def test_a_hint_at_a_tenant_in_trouble_stays(table: TableClient, hints: TableClient) -> None:
+    await write_events(table, "ta", 1)
+    await table.submit("ta", [Change(ChangeKind.CREATE, keys.HEAD, {"seq": 1, "h": b"\xff"})])
+    await write_events(table, "tb", 1)
+    await hint(hints, "ta", "tb")
+
+    assert await relay_hinted(table, hints, until=A_LONG_TIME) == Sweep(1, 1)
+    assert [row["RowKey"] for row in await hints.range(HINTS_PARTITION, "", "~")] == ["ta"]
+
+
 async def test_a_hint_stays_until_its_tenant_is_done(table: TableClient, hints: TableClient) -> None:
     await write_events(table, "ta", 60)
     await hint(hints, "ta")

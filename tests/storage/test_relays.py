@@ -141,6 +141,20 @@ async def test_trouble_is_logged_and_nothing_else(
     assert [record.message for record in caplog.records] == ["hint_failed", "relay_failed"]
 
 
+async def test_a_relay_that_always_loses_leaves_the_events_to_others(
+    azurite: Azurite, table: TableClient, partition: str
+) -> None:
+    await write_events(table, partition, 10)
+    with FaultProxy(azurite.table_port, rates={Fault.LOSE_REQUEST: 1.0}) as proxy:
+        async with TableAccount(proxy.redirect(azurite.connection_string)) as account:
+            relays = BackgroundRelays(account.table(table.name))
+            relays.start(partition)
+            await relays.close()
+
+        assert proxy.counts[Fault.LOSE_REQUEST] == 5
+    assert await last_sequence(table, partition) == 0
+
+
 async def test_a_relay_that_lost_tries_again(azurite: Azurite, table: TableClient, partition: str) -> None:
     await write_events(table, partition, 10)
     with FaultProxy(azurite.table_port) as proxy:

@@ -4,13 +4,17 @@ import random
 import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import pytest
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError
+from azure.data.tables import TableEntity
 
 from scim.documents import Throttled
+from scim.storage.edm import parse_entity
 from scim.storage.errors import AmbiguousFailure, StorageRefused, TransactionRejected
-from scim.storage.public_client import PublicTableClient
+from scim.storage.public_client import PublicTableClient, _entity
 from scim.storage.table_account import TableAccount, has_known_pipeline
 from scim.storage.table_client import Change, ChangeKind, TableClient, _Pieces
 from scimgw.localhost.azurite import Azurite
@@ -368,6 +372,55 @@ async def test_a_read_that_is_never_answered_is_throttled(azurite: Azurite, tabl
                 assert (caught.value.status, caught.value.retry_after_seconds) == (429, 5)
                 with pytest.raises(Throttled):
                     await account.table(table.name).range("t1", "", "~")
+
+
+async def test_a_read_that_never_arrives_is_throttled(azurite: Azurite, table: TableClient) -> None:
+    with FaultProxy(azurite.table_port, methods={"GET"}, rates={Fault.LOSE_REQUEST: 1.0}) as proxy:
+        for own_codec in (True, False):
+            async with TableAccount(
+                proxy.redirect(azurite.connection_string), own_codec=own_codec
+            ) as account:
+                with pytest.raises(Throttled):
+                    await account.table(table.name).get("t1", "u_1")
+
+
+def test_no_value_is_no_property_on_either_way() -> None:
+    """The service gives null for a projected property that a row lacks; Azurite leaves it out."""
+    ours = parse_entity({"RowKey": "u_1", "a": None, "b": 1, "odata.etag": "x"}, with_etag=True)
+    theirs = TableEntity({"RowKey": "u_1", "a": None, "b": 1})
+    theirs._metadata = {"etag": "x"}
+
+    assert ours == _entity(theirs, with_etag=True) == {"RowKey": "u_1", "b": 1, "etag": "x"}
+
+
+class NoToken:
+    """A credential that gets no token, as when no identity is assigned."""
+
+    async def get_token(self, *_scopes: str, **_options: object) -> AccessToken:
+        raise ClientAuthenticationError("no identity")
+
+    async def close(self) -> None: ...
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+async def test_without_a_token_nothing_is_sent_and_nobody_is_told_to_come_back() -> None:
+    """The role assignment or the identity is missing: an operator has to act."""
+    for own_codec in (True, False):
+        async with TableAccount(
+            endpoint="https://account.table.core.windows.net", credential=NoToken(), own_codec=own_codec
+        ) as account:
+            client = account.table("scim")
+            with pytest.raises(StorageRefused):
+                await client.get("t1", "u_1")
+            with pytest.raises(StorageRefused):
+                await client.range("t1", "", "~")
+            with pytest.raises(StorageRefused):
+                await client.submit("t1", [Change(CREATE, "u_1")])
+            assert account.transport.requests == 0
 
 
 async def test_requests_are_counted_on_the_wire(

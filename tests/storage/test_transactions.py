@@ -211,6 +211,22 @@ async def test_a_service_that_does_not_answer_costs_no_more_than_the_deadline(
     assert time.monotonic() - started < 1.0
 
 
+async def test_the_last_look_costs_no_more_than_its_reserve(
+    azurite: Azurite, table: TableClient, partition: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scim.storage.transactions.RESERVE_SECONDS", 0.2)
+    operation = CLOCK.next()
+    with FaultProxy(azurite.table_port, methods={"GET", "POST"}, delay_seconds=1.0) as proxy:
+        proxy.script(Fault.LOSE_RESPONSE, Fault.DELAY)
+        async with TableAccount(proxy.redirect(azurite.connection_string)) as account:
+            started = time.monotonic()
+            with pytest.raises(Throttled):
+                await transactions(account.table(table.name), partition, 0.2).commit(
+                    operation, [event(operation)]
+                )
+            assert time.monotonic() - started < 0.8
+
+
 async def test_a_request_without_time_begins_nothing(table: TableClient, partition: str) -> None:
     operation = CLOCK.next()
 
