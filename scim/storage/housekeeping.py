@@ -24,7 +24,7 @@ from scim.storage.transactions import plan_pause
 _log = logging.getLogger(__name__)
 
 # Attempts in a row at one page that other hands, or failures, prevent from being deleted.
-_PAGE_ATTEMPTS_MAX: Final = 20
+_PAGE_ATTEMPTS_MAX: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
