@@ -22,6 +22,7 @@ from scimgw.simulate.authorization import StaticToken
 from scimgw.simulate.entra_bodies import Dialect
 from scimgw.simulate.simulation import Options
 
+SERVE = [sys.executable, "-m", "scimgw.localhost", "--port", "0"]
 # A cold start of Azurite and the worker takes about three seconds; the rest is for a busy machine.
 START_SECONDS_MAX = 90.0
 STOP_SECONDS_MAX = 40.0
@@ -73,7 +74,7 @@ def serving() -> Iterator[Gateway]:
         log = Path(folder) / "serve.log"
         with log.open("wb") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-m", "scimgw.localhost", "--port", "0"],
+                SERVE,
                 cwd=PROJECT_DIR,
                 env={**os.environ, STATE_DIR_VARIABLE: folder},
                 stdin=subprocess.DEVNULL,
@@ -86,43 +87,42 @@ def serving() -> Iterator[Gateway]:
             _wait_until_ready(process, log)
             url, token = read_note(Path(folder) / OPERATOR_FILE)
             yield Gateway(url, SecretStr(token))
-        finally:
+        except BaseException:
             _stop(process)
+            raise
+        if _stop(process):
+            raise GatewayError(f"the gateway ended with status {process.returncode}")
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait for the line that says that requests are taken, or for the end of the process."""
     ready = threading.Event()
 
+    lines: list[bytes] = []
+
     def watch() -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith(b"ready "):
-                is_ready.append(True)
+        with process.stdout as stdout:
+            for line in stdout:
+                lines.append(line)
                 ready.set()
         ready.set()
 
-    is_ready: list[bool] = []
     threading.Thread(target=watch, daemon=True).start()
     ready.wait(START_SECONDS_MAX)
-    if not is_ready:
+    if not (lines and lines[0].startswith(b"ready ")):
         said = log.read_text(errors="replace").strip().splitlines()
         raise GatewayError(f"the gateway does not start: {said[-1] if said else 'it says nothing'}")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Stop the gateway, and all that it has started."""
+def _stop(process: subprocess.Popen[bytes]) -> int:
+    """Stop the gateway and all that it has started, and return its exit status."""
     process.terminate()
     try:
-        process.wait(STOP_SECONDS_MAX)
+        return process.wait(STOP_SECONDS_MAX)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
-        raise GatewayError(
-            f"the gateway did not stop within {STOP_SECONDS_MAX:.0f} s, and was killed"
-        ) from None
-    if process.returncode:
-        raise GatewayError(f"the gateway ended with status {process.returncode}")
+        return process.wait()
 
 
 def _provision(gateway: Gateway, dialect: Dialect, users: int, groups: int) -> Provisioned:
