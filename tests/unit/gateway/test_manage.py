@@ -7,6 +7,7 @@ import pytest
 
 from gateway import manage
 from gateway.http import BODY_BYTES_MAX
+from tenants.tables import TableUnavailable
 from tests.unit.gateway.conftest import make_request, read
 
 
@@ -281,6 +282,52 @@ async def test_an_unknown_credential_is_404(operate, tenant, credential_id):
 
     assert (await operate("DELETE", path)).status == 404
     assert (await operate("POST", f"{path}/rotate")).status == 404
+
+
+async def test_live_credentials_are_limited_and_the_operator_is_told(operate, tenant):
+    answers = [await issue(operate, tenant) for _ in range(21)]
+
+    assert [answer.status for answer in answers] == [201] * 20 + [409]
+    assert "revoke one" in answers[-1].json["detail"]
+    path = f"/manage/tenants/{tenant['tenant_id']}/credentials/{answers[0].json['credential_id']}/rotate"
+    assert (await operate("POST", path)).status == 409
+
+
+async def test_without_a_pepper_the_operator_is_told_what_to_do(application, operate, tenant):
+    [version] = await application.secrets.versions("pepper")
+    application.secrets.update("pepper", version.version, enabled=False)
+    answer = await issue(operate, tenant)
+
+    assert answer.status == 503
+    assert "pepper" in answer.json["detail"]
+
+
+# --- what fails ---
+
+
+async def test_tables_that_are_away_are_an_outage(application, operate, tenant):
+    class Away:
+        async def rows(self, partition_key):
+            raise TableUnavailable("away")
+
+    application.registry._table = Away()
+    answer = await operate("GET", "/manage/tenants")
+
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+
+
+async def test_a_mistake_of_ours_is_a_500_that_tells_nothing_but_where_to_look(application, operate, caplog):
+    class Broken:
+        async def rows(self, partition_key):
+            raise RuntimeError("canary")
+
+    application.registry._table = Broken()
+    answer = await operate("GET", "/manage/tenants", traceparent=f"00-{'a' * 32}-{'b' * 16}-01")
+
+    assert answer.status == 500
+    assert "a" * 32 in answer.json["detail"]
+    assert b"canary" not in answer.body
+    assert f"manage_failed correlation_id={'a' * 32}" in caplog.text
 
 
 # --- entries ---

@@ -236,6 +236,12 @@ async def test_an_operator_may_read_every_tenant(setup, tenant_id):
     assert principal.scopes == {Scope.SCIM_READ}
 
 
+async def test_an_operator_signs_in_as_a_bearer_only(setup):
+    """Okta's other forms are for tenants' tokens."""
+    assert await setup.refuse(OKTA, OPERATOR_TOKEN) == CHALLENGE_INVALID
+    assert await setup.refuse(OKTA, basic(OPERATOR_TOKEN)) == CHALLENGE_INVALID
+
+
 async def test_only_an_operator_is_an_operator(setup):
     async def ask(header):
         return await setup.authenticator.authenticate_operator(header, SOURCE)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from tenants.local_secrets import LocalSecretStore, make_pepper
-from tenants.secrets import SecretStoreUnavailable
+from tenants.secrets import SecretNotFound, SecretStoreUnavailable
 from tests.contract.secret_store import SecretStoreContract
 
 
@@ -74,6 +74,35 @@ def test_of_many_first_starts_at_once_one_wins(tmp_path):
 
     assert len(asyncio.run(LocalSecretStore(tmp_path).versions("pepper"))) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["pepper"]
+
+
+async def test_a_person_rotates_by_adding_a_version(tmp_path):
+    store = LocalSecretStore(tmp_path)
+    store.ensure("signing-key", lambda: SecretStr("first"), content_type="text/x")
+    version = await store.add_version("signing-key", SecretStr("second"), content_type="text/x")
+
+    secret = await store.get("signing-key")
+    assert (secret.version, secret.content_type) == (version, "text/x")
+    assert [one.value.get_secret_value() for one in await store.versions("signing-key")] == [
+        "second",
+        "first",
+    ]
+
+
+async def test_a_version_that_does_not_exist_is_not_updated(tmp_path):
+    store = LocalSecretStore(tmp_path)
+    with pytest.raises(SecretNotFound):
+        store.update("pepper", "x", enabled=False)
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError):  # noqa: PT011 - any of them
+        LocalSecretStore(tmp_path / "file").ensure("pepper", make_pepper)
+
+
+async def test_nothing_is_listed_before_the_first_start(tmp_path):
+    assert await LocalSecretStore(tmp_path / "missing").entries() == []
 
 
 def test_peppers_differ():

@@ -1,5 +1,7 @@
 """The pepper's versions: rotation without a restart, and a store that is away."""
 
+import asyncio
+
 import pytest
 
 from tenants.peppers import REFRESH_SECONDS, UNKNOWN_REFRESH_SECONDS, Pepper, Peppers
@@ -47,6 +49,19 @@ def test_a_digest_depends_on_everything():
 
 def test_the_key_is_not_shown():
     assert "canary" not in repr(Pepper("1", b"canary"))
+
+
+def test_what_is_derived_differs_by_purpose_and_key():
+    derived = {Pepper("1", key).derive(purpose) for key in (b"a", b"b") for purpose in ("cursors", "other")}
+
+    assert {len(one) for one in derived} == {32}
+    assert len(derived) == 4
+
+
+async def test_callers_at_once_ask_the_store_once(peppers, store):
+    await asyncio.gather(*(peppers.get_current() for _ in range(50)))
+
+    assert store.asked == 1
 
 
 async def test_a_rotation_is_seen_without_a_restart_and_the_old_version_stays(peppers, rotate_pepper, time):

@@ -13,7 +13,8 @@ from tenants.registry import (
     TenantExists,
     TenantNotFound,
 )
-from tenants.tables import TableUnavailable
+from tenants.secrets import SecretStoreUnavailable
+from tenants.tables import RowChanged, TableUnavailable
 from tenants.tenant import Owner, State, TenantSettings
 
 A = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -117,6 +118,33 @@ async def test_changes_at_once_are_not_lost(make_registry):
 
     tenant = (await make_registry().get(A)).tenant
     assert (tenant.name, tenant.default_roles, tenant.requests_per_second) == ("New", ("r",), 99)
+
+
+async def test_a_tenant_that_others_change_all_the_time_is_unavailable_and_not_half_changed(
+    registry, tenants_table
+):
+    class Contended:
+        async def get(self, *keys):
+            return await tenants_table.get(*keys)
+
+        async def merge(self, *_, etag):
+            assert etag != "*"
+            raise RowChanged
+
+    await registry.create(A, settings())
+    registry._table = Contended()
+
+    with pytest.raises(TableUnavailable):
+        await registry.change(A, {"name": "Other"})
+
+
+async def test_a_change_that_changes_nothing_writes_nothing(registry, tenants_table, time):
+    created = await registry.create(A, settings())
+    tenants_table.calls.clear()
+    time.move(seconds=60)
+
+    assert (await registry.change(A, {"name": "Contoso"})).changed == created.changed
+    assert tenants_table.calls == ["get"]
 
 
 @pytest.mark.parametrize("call", ["get", "change", "adopt"])
@@ -294,6 +322,35 @@ async def test_an_unknown_tenant_makes_the_registry_look_for_entries_once_in_a_w
     await registry.find(B)
     await registry.finish()
     assert await registry.find(B) is not None
+
+
+async def test_a_touched_file_with_the_same_content_changes_nothing(registry, declare, time, tenants_table):
+    declare()
+    await registry.reconcile()
+    before = await registry.get(A)
+    time.move(seconds=60)
+    declare(state="active")
+    [read] = await registry.reconcile()
+
+    assert (read.error, await registry.get(A)) == ("", before)
+
+
+async def test_without_entries_nothing_is_looked_for(make_registry):
+    registry = make_registry(entries=False)
+
+    assert await registry.find(A) is None
+    assert await registry.reconcile() == []
+
+
+async def test_a_store_that_is_away_hurts_nobody_who_asks_for_an_unknown_tenant(registry, caplog):
+    class Away:
+        async def find_all(self):
+            raise SecretStoreUnavailable
+
+    registry._entries = Away()
+    assert await registry.find(A) is None
+    await registry.finish()
+    assert "tenant_reconcile_failed" in caplog.text
 
 
 async def test_the_operator_sees_a_new_entry_at_once(registry, declare):
