@@ -38,7 +38,11 @@ Expires = Annotated[
 PublicKeys = Annotated[
     Path | None,
     typer.Option(
-        "--jwks", exists=True, dir_okay=False, help="For --kind jwk: a file with the client's public keys."
+        "--jwks",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="For --kind jwk: a file with the client's public keys.",
     ),
 ]
 

@@ -67,7 +67,12 @@ def entra(
     clean: Clean = False,
     as_json: AsJson = False,
 ) -> None:
-    """Play Entra ID's provisioning service: an initial cycle, then an incremental one."""
+    """Play Entra ID's provisioning service: an initial cycle, then an incremental one.
+
+    The server may be any SCIM server, and may hold resources of others: they are let be. Every answer is
+    checked, everything is read back in the end and compared with an own model, and the exit status is 0 only
+    if all agreed. What was made stays, unless --clean deletes it.
+    """
     flagged = Dialect.COMPLIANT if Dialect.COMPLIANT in url else Dialect.LEGACY
     options = _make_options(
         url,
@@ -97,7 +102,10 @@ def okta(
     clean: Clean = False,
     as_json: AsJson = False,
 ) -> None:
-    """Play Okta's provisioning: provision, push groups, update, import."""
+    """Play Okta's provisioning: provision, push groups, update, import.
+
+    Checked as `simulate entra` is.
+    """
     options = _make_options(
         url,
         None,

@@ -52,6 +52,7 @@ EntraTenantId = Annotated[
 Settings = Annotated[
     Path | None,
     typer.Option(
+        metavar="FILE",
         exists=True,
         dir_okay=False,
         help="A JSON file with further settings, as docs/reference/tenant-entry.md has.",
