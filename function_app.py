@@ -39,6 +39,13 @@ async def oauth2(req: func.HttpRequest) -> func.HttpResponse:
     return await endpoints.answer("oauth_endpoint", req)
 
 
+@app.function_name("events")
+@app.route("events/{*path}")
+async def events(req: func.HttpRequest) -> func.HttpResponse:
+    """Serve a tenant's change feed."""
+    return await endpoints.answer("events_endpoint", req)
+
+
 @app.function_name("wellknown")
 @app.route(".well-known/{*path}")
 async def well_known(req: func.HttpRequest) -> func.HttpResponse:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from azure.core.credentials_async import AsyncTokenCredential
 
+from events.feed import Arrivals
 from gateway.tables import ScimTable
 from scim.documents import Directory, ResourceName
 from scim.documents import Throttled as StorageBusy
@@ -43,6 +44,7 @@ from tenants.tables import TableUnavailable
 from tenants.throttle import Buckets
 
 if TYPE_CHECKING:
+    from events.tokens import Signer
     from tenants.entra import Entra
     from tenants.issuer_keys import IssuerKeyCache
     from tenants.oauth.token_endpoint import TokenEndpoint
@@ -52,7 +54,8 @@ TENANTS_TABLE = "tenants"
 CREDENTIALS_TABLE = "credentials"
 SCIM_TABLE = "scim"
 HINTS_TABLE = "hints"
-TABLES = (SCIM_TABLE, HINTS_TABLE, TENANTS_TABLE, CREDENTIALS_TABLE)
+RECEIVERS_TABLE = "receivers"
+TABLES = (SCIM_TABLE, HINTS_TABLE, TENANTS_TABLE, CREDENTIALS_TABLE, RECEIVERS_TABLE)
 
 _log = logging.getLogger(__name__)
 
@@ -99,7 +102,24 @@ class Application:
     @cached_property
     def relays(self) -> BackgroundRelays:
         """Moves events into the feed after writes."""
-        return BackgroundRelays(self.scim_table, self.hints_table)
+        return BackgroundRelays(self.scim_table, self.hints_table, on_relayed=self._feed_grew)
+
+    @cached_property
+    def receivers_table(self) -> TableClient:
+        """Receivers of events, and how far each was served."""
+        return self.account.table(RECEIVERS_TABLE)
+
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        """Requests that wait for events."""
+        return Arrivals()
+
+    @cached_property
+    def signer(self) -> "Signer":
+        """Signs security event tokens."""
+        from events.tokens import Signer  # noqa: PLC0415 - loads the cryptography
+
+        return Signer(self.signing_keys)
 
     @cached_property
     def secrets(self) -> SecretStore:
@@ -235,6 +255,9 @@ class Application:
             scan_candidates_max=self.settings.scan_candidates_max,
             on_commit=self.relays.start,
         )
+
+    def _feed_grew(self, partition: str) -> None:
+        self.arrivals.announce(partition)
 
     def _operators(self) -> list[OperatorVerifier]:
         from tenants.entra import EntraOperatorVerifier  # noqa: PLC0415

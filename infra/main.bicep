@@ -192,6 +192,11 @@ resource hintsTable 'Microsoft.Storage/storageAccounts/tableServices/tables@2025
   name: 'hints'
 }
 
+resource receiversTable 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-01' = {
+  parent: dataTables
+  name: 'receivers'
+}
+
 resource dataLock 'Microsoft.Authorization/locks@2020-05-01' = if (isProd) {
   scope: dataStorage
   name: 'directories'

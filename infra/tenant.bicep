@@ -60,6 +60,9 @@ param requestsPerSecond int = 0
 @description('Where changes are delivered to: { name, url }.')
 param eventReceivers array = []
 
+@description('false: events name the attributes that changed, and tell no values.')
+param eventValues bool = true
+
 var limit = requestsPerSecond == 0 ? {} : { requests_per_second: requestsPerSecond }
 
 var entry = {
@@ -77,6 +80,7 @@ var entry = {
   default_roles: defaultRoles
   deletion: deletion
   event_receivers: eventReceivers
+  event_values: eventValues
 }
 
 resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = {

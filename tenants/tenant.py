@@ -236,6 +236,7 @@ class TenantSettings(_Part):
     deletion: DeletionPolicy = DeletionPolicy()
     requests_per_second: int | None = Field(None, ge=REQUESTS_PER_SECOND_MIN, le=REQUESTS_PER_SECOND_MAX)
     event_receivers: tuple[EventReceiver, ...] = Field((), max_length=EVENT_RECEIVERS_MAX)
+    event_values: bool = True
 
     @model_validator(mode="after")
     def _check_lists(self) -> Self:

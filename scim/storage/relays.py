@@ -40,6 +40,7 @@ class BackgroundRelays:
     Args:
         client: The table of the tenants' data.
         hints: The table of hints; None leaves none.
+        on_relayed: Called with the tenant's partition key when its feed may have grown.
         clock: Monotonic, in seconds.
     """
 
@@ -48,10 +49,12 @@ class BackgroundRelays:
         client: TableClient,
         hints: TableClient | None = None,
         *,
+        on_relayed: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._hints = hints
+        self._on_relayed = on_relayed
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
@@ -90,6 +93,8 @@ class BackgroundRelays:
                 self._again.discard(partition)
                 async with self._slots:
                     outcome = await relay(self._client, partition)
+                if self._on_relayed is not None:
+                    self._on_relayed(partition)
                 losses = losses + 1 if outcome is RelayOutcome.LOST else 0
                 if outcome is RelayOutcome.EMPTY and partition not in self._again:
                     return

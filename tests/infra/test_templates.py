@@ -18,7 +18,7 @@ TENANT = INFRA / "tenant.bicep"
 TEMPLATES = sorted(INFRA.rglob("*.bicep"))
 PARAMETERS = sorted(INFRA.rglob("*.bicepparam"))
 TYPES = rules.ROOT.parent / "shared" / "azure-types.json"
-TABLES = {"scim", "tenants", "credentials", "hints"}
+TABLES = {"scim", "tenants", "credentials", "hints", "receivers"}
 SETTINGS = {f"SCIM_{name.upper()}" for name in Settings.model_fields}
 LOCAL = {
     f"SCIM_{name.upper()}"

@@ -1,0 +1,244 @@
+"""``/events/{tenant}``: the change feed, and ``/events/{tenant}/poll``: the same by RFC 8936.
+
+Errors are problems by RFC 9457. Who has no credential of the tenant learns nothing about it.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import azure.functions as func
+from pydantic import ValidationError
+
+from events.cursors import Cursor, InvalidCursor
+from events.feed import EVENTS_MAX, CursorExpired, Feed
+from events.polling import PollRequest, PollStream
+from events.rendering import Source
+from gateway.application import Application
+from gateway.http import (
+    InvalidBody,
+    find_base_url,
+    find_correlation_id,
+    find_source,
+    parse_json_object,
+    render_json,
+    render_problem,
+    split_path,
+)
+from scim.documents import Throttled as TableThrottled
+from scim.storage import keys
+from scim.storage.errors import StorageError
+from tenants.authentication import Principal, Throttled, Unauthenticated
+from tenants.secrets import SecretStoreUnavailable
+from tenants.tables import TableUnavailable
+from tenants.tenant import Scope, Tenant, find_guid
+
+_log = logging.getLogger(__name__)
+
+COUNT_DEFAULT = 100
+# Longest wait for an event, in seconds: below what proxies and Azure's front end allow a silent request.
+WAIT_SECONDS_MAX = 20.0
+RETRY_AFTER_SECONDS = 5
+
+# Cursors by name: before the oldest event that is kept, and after the newest.
+START = "start"
+END = "end"
+
+CHALLENGE_SCOPE = 'Bearer realm="scim", error="insufficient_scope", scope="scim.read"'
+EXPIRED = (
+    "The feed does not go on from this cursor: its events are no longer kept. Begin anew with a snapshot: "
+    "take the cursor of GET /events/{tenant}?after=end, then read all of /scim/{tenant}/Users and /Groups, "
+    "then follow the feed from that cursor, and ignore events whose version is not above what you have read."
+)
+
+
+class _Refused(Exception):
+    """The request ends here, with this answer."""
+
+    def __init__(self, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.answer = render_problem(status, detail, headers=headers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One authenticated request."""
+
+    application: Application
+    request: func.HttpRequest
+    principal: Principal
+    source: Source
+
+    @property
+    def feed(self) -> Feed:
+        return Feed(self.application.scim_table, self.source)
+
+    async def wait(self, cursor: Cursor, seconds: float) -> None:
+        """Wait until something follows the cursor, or the time is over."""
+        await self.application.arrivals.wait(
+            self.application.scim_table,
+            keys.partition(self.source.tenant_id),
+            cursor.sequence,
+            time.monotonic() + seconds,
+            time.monotonic,
+        )
+
+
+async def answer(application: Application, request: func.HttpRequest) -> func.HttpResponse:
+    """Answer one request. Never raises."""
+    try:
+        return await _answer(application, request)
+    except _Refused as refused:
+        return refused.answer
+    except InvalidBody as error:
+        return render_problem(error.status, error.detail)
+    except CursorExpired:
+        return render_problem(HTTPStatus.GONE, EXPIRED)
+    except (TableUnavailable, SecretStoreUnavailable, TableThrottled, StorageError):
+        _log.exception("events_unavailable correlation_id=%s", find_correlation_id(request))
+        return render_problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "The service is not available now; try again later.",
+            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
+    except Exception:
+        correlation_id = find_correlation_id(request)
+        _log.exception("events_failed correlation_id=%s", correlation_id)
+        return render_problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"The log knows more under {correlation_id}.")
+
+
+async def _answer(application: Application, request: func.HttpRequest) -> func.HttpResponse:
+    _, rest = split_path(request)
+    tenant_text, _, path = rest.partition("/")
+    tenant_id = find_guid(tenant_text)
+    if tenant_id is None:
+        raise _Refused(HTTPStatus.NOT_FOUND, "The tenant in this URL is not a GUID.")
+    principal = await _authenticate(application, request, tenant_id)
+    tenant = await application.registry.find(tenant_id)
+    if tenant is None:
+        raise _Refused(HTTPStatus.NOT_FOUND, "There is no such tenant.")
+    call = _Call(application, request, principal, _source(application, request, tenant))
+    route = _ROUTES.get(path.strip("/").lower())
+    if route is None:
+        raise _Refused(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
+    method, use_case = route
+    if request.method.upper() != method:
+        raise _Refused(
+            HTTPStatus.METHOD_NOT_ALLOWED, "This path does not take this method.", {"Allow": method}
+        )
+    return await use_case(call)
+
+
+async def _authenticate(application: Application, request: func.HttpRequest, tenant_id: str) -> Principal:
+    try:
+        principal = await application.authenticator.authenticate(
+            tenant_id, request.headers.get("authorization"), find_source(request)
+        )
+    except Unauthenticated as error:
+        raise _Refused(
+            HTTPStatus.UNAUTHORIZED,
+            "A valid credential of this tenant is needed.",
+            {"WWW-Authenticate": error.challenge},
+        ) from None
+    except Throttled as error:
+        raise _Refused(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "Too many failed attempts; try again later.",
+            {"Retry-After": str(error.retry_after_seconds)},
+        ) from None
+    if not principal.scopes & {Scope.SCIM, Scope.SCIM_READ}:
+        raise _Refused(
+            HTTPStatus.FORBIDDEN, "The token has no scope for this.", {"WWW-Authenticate": CHALLENGE_SCOPE}
+        )
+    return principal
+
+
+def _source(application: Application, request: func.HttpRequest, tenant: Tenant) -> Source:
+    base_url = find_base_url(request, application.settings.public_url)
+    return Source(tenant.id, base_url, has_values=tenant.event_values)
+
+
+async def _read(call: _Call) -> func.HttpResponse:
+    """Answer ``GET /events/{tenant}?after=&count=&wait=``."""
+    count = int(_number(call.request, "count", COUNT_DEFAULT, EVENTS_MAX))
+    wait_seconds = _number(call.request, "wait", 0.0, WAIT_SECONDS_MAX)
+    feed = call.feed
+    after = call.request.params.get("after") or START
+    cursor = await _find_place(feed, after, call.source.tenant_id)
+    has_more = False
+    events: list[dict[str, Any]] = []
+    if after.lower() != END and count:
+        page = await feed.read(cursor, count)
+        if not page.events and wait_seconds:
+            await call.wait(cursor, wait_seconds)
+            page = await feed.read(cursor, count)
+        events = [event.claims for event in page.events]
+        cursor, has_more = page.cursor, page.has_more
+    body = {"events": events, "cursor": cursor.render(call.source.tenant_id), "more": has_more}
+    return render_json(HTTPStatus.OK, body)
+
+
+async def _find_place(feed: Feed, after: str, tenant_id: str) -> Cursor:
+    if after.lower() == START:
+        return await feed.start()
+    if after.lower() == END:
+        return await feed.end()
+    try:
+        return Cursor.parse(after, tenant_id)
+    except InvalidCursor as error:
+        raise _Refused(HTTPStatus.BAD_REQUEST, f"after: {error}") from None
+
+
+async def _poll(call: _Call) -> func.HttpResponse:
+    """Answer ``POST /events/{tenant}/poll`` (RFC 8936 §2.4); ``?after=`` sets the stream's place first."""
+    try:
+        request = PollRequest.model_validate(parse_json_object(call.request))
+    except ValidationError as error:
+        names = ", ".join(".".join(map(str, one["loc"])) for one in error.errors())
+        raise _Refused(HTTPStatus.BAD_REQUEST, f"The request is wrong in: {names}.") from None
+    feed = call.feed
+    stream = PollStream(call.application.receivers_table, call.source.tenant_id, call.principal.subject)
+    cursor = await _place_stream(call, stream, feed)
+    stream.report(request.set_errors)
+    cursor = await stream.acknowledge(feed, cursor, set(request.ack) | request.set_errors.keys())
+    sets: dict[str, str] = {}
+    has_more = False
+    if request.count:
+        page = await feed.read(cursor, request.count)
+        if not page.events and not request.return_immediately:
+            await call.wait(cursor, WAIT_SECONDS_MAX)
+            page = await feed.read(cursor, request.count)
+        audience = f"{call.source.base_url}/events/{call.source.tenant_id}"
+        signer = call.application.signer
+        sets = {event.id: await signer.sign(event.claims, audience) for event in page.events}
+        has_more = page.has_more
+    return render_json(HTTPStatus.OK, {"sets": sets, "moreAvailable": has_more})
+
+
+async def _place_stream(call: _Call, stream: PollStream, feed: Feed) -> Cursor:
+    after = call.request.params.get("after")
+    if after:
+        cursor = await _find_place(feed, after, call.source.tenant_id)
+        await stream.save(cursor)
+        return cursor
+    return await stream.find() or await feed.start()
+
+
+def _number(request: func.HttpRequest, name: str, default: float, most: float) -> float:
+    """Return a query parameter, 0 to ``most``; more is the most.
+
+    Raises:
+        _Refused: It is no such number.
+    """
+    text = request.params.get(name)
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):  # noqa: PLR2004 - digits of an int
+        raise _Refused(HTTPStatus.BAD_REQUEST, f"{name}: a number from 0 to {most:.0f}.")
+    return min(float(text), most)
+
+
+_ROUTES = {"": ("GET", _read), "poll": ("POST", _poll)}
