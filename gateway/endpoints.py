@@ -5,10 +5,17 @@ what is wrong where another part does not even load.
 """
 
 import importlib
+import json
 import logging
 from http import HTTPStatus
+from typing import Any
 
 import azure.functions as func
+
+# How long a client waits for a gateway that lacks settings: somebody has to deploy them.
+RETRY_AFTER_SECONDS = 30
+# The endpoint whose every answer is a SCIM body (RFC 7644 §3.12); the others' errors are problems (RFC 9457).
+_SCIM = "scim_endpoint"
 
 _log = logging.getLogger(__name__)
 
@@ -22,17 +29,15 @@ async def answer(endpoint: str, request: func.HttpRequest) -> func.HttpResponse:
     """
     from gateway.application import NotConfigured, get_application  # noqa: PLC0415
 
-    module = importlib.import_module(f"gateway.{endpoint}")
     try:
+        module = importlib.import_module(f"gateway.{endpoint}")
         application = await get_application()
     except NotConfigured as error:
         _log.error("not_configured settings=%s", error)
-        return func.HttpResponse(
-            "The gateway is not configured: see /health.",
-            status_code=HTTPStatus.SERVICE_UNAVAILABLE,
-            headers={"Retry-After": "30"},
-            mimetype="text/plain",
-        )
+        return _render_not_ready(endpoint)
+    except Exception:
+        _log.exception("application_not_started")
+        return _render_not_ready(endpoint)
     response: func.HttpResponse = await module.answer(application, request)
     return response
 
@@ -45,8 +50,37 @@ async def health() -> func.HttpResponse:
 
 
 async def run(timer: str) -> None:
-    """Run one of the timers' jobs."""
+    """Run one of the timers' jobs. A gateway that cannot start says so once a minute, in the log."""
     from gateway import timers  # noqa: PLC0415
-    from gateway.application import get_application  # noqa: PLC0415
+    from gateway.application import NotConfigured, get_application  # noqa: PLC0415
 
-    await timers.JOBS[timer](await get_application())
+    try:
+        application = await get_application()
+    except NotConfigured as error:
+        _log.error("not_configured settings=%s", error)
+        return
+    await timers.JOBS[timer](application)
+
+
+def _render_not_ready(endpoint: str) -> func.HttpResponse:
+    """Return a 503 in the endpoint's own form: identity providers come back after it."""
+    detail = "The gateway is not ready: see /health."
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    body: dict[str, Any]
+    if endpoint == _SCIM:
+        media_type = "application/scim+json"
+        body = {
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
+            "status": str(status.value),
+            "detail": detail,
+        }
+    else:
+        media_type = "application/problem+json"
+        body = {"title": status.phrase, "status": status.value, "detail": detail}
+    return func.HttpResponse(
+        json.dumps(body),
+        status_code=status,
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        mimetype=media_type,
+        charset="utf-8",
+    )

@@ -59,11 +59,46 @@ def test_missing_settings_are_named(process, values, missing):
     assert find_missing_settings(Settings(**values)) == missing
 
 
-async def test_without_settings_every_endpoint_says_so(process):
-    answer = read(await endpoints.answer("manage", make_request("GET", "/manage/tenants")))
+@pytest.mark.parametrize(
+    ("endpoint", "media_type"),
+    [("manage", "application/problem+json"), ("scim_endpoint", "application/scim+json")],
+)
+async def test_without_settings_every_endpoint_says_so_in_its_own_form(process, endpoint, media_type):
+    answer = read(await endpoints.answer(endpoint, make_request("GET", "/")))
+
+    assert (answer.status, answer.media_type, answer.headers["Retry-After"]) == (503, media_type, "30")
+    assert str(answer.json["status"]) == "503"
+    assert "/health" in answer.json["detail"]
+
+
+async def test_what_fails_at_the_start_is_told_to_the_log_only(process, configure, caplog):
+    """A part that does not load, tables that are away: the next request tries again."""
+    configure()
+    process.setenv("SCIM_TABLE_CONNECTION_STRING", "canary")
+    answer = read(await endpoints.answer("manage", make_request("GET", "/")))
+    state = read(await endpoints.health())
+    configure()
+
+    assert (answer.status, b"canary" in answer.body) == (503, False)
+    assert state.json["problems"] == ["The gateway cannot start: see its log."]
+    assert "application_not_started" in caplog.text
+    assert await get_application()
+
+
+async def test_timers_survive_missing_settings(process, caplog):
+    await endpoints.run("reconcile")
+
+    assert "not_configured settings=SCIM_TABLE_ENDPOINT" in caplog.text
+
+
+async def test_timers_run_their_job(process, configure):
+    configure()
+    await endpoints.run("reconcile")
+
+
+async def test_without_settings_health_names_them(process):
     state = read(await endpoints.health())
 
-    assert (answer.status, b"/health" in answer.body) == (503, True)
     assert (state.status, state.json["status"]) == (503, "failing")
     assert "SCIM_TABLE_ENDPOINT" in state.json["problems"][0]
 

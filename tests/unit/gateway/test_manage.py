@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -398,3 +399,12 @@ async def test_guessing_is_throttled(application, operate):
 
     assert set(statuses) == {401, 429}
     assert (await operate("GET", "/manage/entries")).status == 200
+
+
+def test_every_route_is_documented():
+    text = (Path(__file__).parents[3] / "docs" / "reference" / "management-api.md").read_text("utf-8")
+    ids = {1: "{id}", 3: "{credential}"}
+    for pattern, methods in manage.ROUTES.items():
+        path = "/".join(ids[index] if part == "*" else part for index, part in enumerate(pattern))
+        for method in methods:
+            assert f"`{method} /manage/{path}`" in text
