@@ -156,11 +156,12 @@ class Handler(AsyncScimHandler):
         """
         content, members = self._validated(kind, body, Context.RESOURCE_CREATION_REQUEST)
         if kind.resource_name is ResourceName.GROUP:
-            return Written(kind, await self.directory.create_group(content, members.adds))
+            create_group = self.directory.create_group
+            return Written(kind, await _repeated(lambda: create_group(content, members.adds)))
         if self.profile.default_roles and "roles" not in content:
             content["roles"] = [{"value": role} for role in self.profile.default_roles]
         check_required(content, kind.catalogue, self.profile.required_attributes)
-        return Written(kind, await self.directory.create_user(content))
+        return Written(kind, await _repeated(lambda: self.directory.create_user(content)))
 
     async def replace_content(
         self, kind: Kind, resource_id: str | None, body: JsonObject, conditions: Conditions

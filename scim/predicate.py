@@ -159,7 +159,7 @@ def _exact(value: Any) -> Any:
 
 def _decode(value: Any) -> bytes | None:
     try:
-        return base64.b64decode(value)
+        return base64.b64decode(value, validate=True)
     except (TypeError, ValueError, binascii.Error):
         return None
 
