@@ -18,6 +18,9 @@ from urllib.parse import quote, urlencode, urlsplit
 import aiohttp
 from pydantic import SecretStr
 
+from scimgw import output
+from scimgw.loopback import is_loopback
+
 type JsonObject = dict[str, Any]
 
 URL_DEFAULT = "http://127.0.0.1:7071"
@@ -64,6 +67,8 @@ class Gateway:
         url = os.environ.get(URL_VARIABLE, "").strip().rstrip("/") or noted_url or URL_DEFAULT
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise GatewayError(f"{URL_VARIABLE} is no http(s) URL: {url}")
+        if urlsplit(url).scheme == "http" and not is_loopback(url):
+            output.print_note(f"Warning: {url} is not https: the operator token can be read on its way.")
         token = os.environ.get(TOKEN_VARIABLE, "").strip()
         if not token and _is_same(url, noted_url):
             token = noted_token
@@ -98,7 +103,7 @@ class Gateway:
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS_MAX)
         try:
             async with (
-                aiohttp.ClientSession(timeout=timeout, trust_env=True) as session,
+                aiohttp.ClientSession(timeout=timeout, trust_env=not is_loopback(url)) as session,
                 session.request(method, url, json=body, headers=headers, allow_redirects=False) as response,
             ):
                 return response.status, await response.text(errors="replace")
@@ -121,7 +126,7 @@ class Gateway:
             pass
         named = [
             str(found["tenant_id"])
-            for found in self.call("GET", "/manage/tenants")["tenants"]
+            for found in self.call("GET", "/manage/tenants").get("tenants", [])
             if str(found.get("name", "")).casefold() == tenant.casefold()
         ]
         if not named:
@@ -200,5 +205,5 @@ def read_note(file: Path) -> tuple[str, str]:
 def _is_same(url: str, noted_url: str) -> bool:
     """Whether both name one gateway on this machine: the local token goes nowhere else."""
     one, other = urlsplit(url), urlsplit(noted_url)
-    names = {"localhost", "127.0.0.1"}
-    return one.port == other.port and one.scheme == other.scheme and {one.hostname, other.hostname} <= names
+    is_same_server = (one.scheme, one.port) == (other.scheme, other.port)
+    return is_same_server and is_loopback(url) and is_loopback(noted_url)

@@ -27,14 +27,16 @@ def print_note(text: str) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-    """Print a table; numbers to the right."""
-    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    """Print a title on a line of its own, then a table; numbers to the right."""
+    console = _console()
+    console.print(Text(render_cell(title), style="bold"), soft_wrap=True)
+    table = Table()
     for index, column in enumerate(columns):
         is_number = bool(rows) and all(isinstance(row[index], int) for row in rows)
         table.add_column(column, justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(render_cell(cell)) for cell in row))
-    _console().print(table)
+    console.print(table)
 
 
 def print_fields(fields: Sequence[tuple[str, Cell]]) -> None:

@@ -102,7 +102,7 @@ def list_tenants(as_json: AsJson = False) -> None:
         return
     rows = [
         [t["tenant_id"], t["name"], t.get("state"), t.get("identity_provider"), t["scim_url"]]
-        for t in answer["tenants"]
+        for t in answer.get("tenants", [])
     ]
     output.print_table("Tenants", ["Id", "Name", "State", "Identity provider", "SCIM URL"], rows)
 

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 import aiohttp
 
+from scimgw.loopback import is_loopback
 from scimgw.simulate.actions import Actions
 from scimgw.simulate.authorization import Authorization, NoAuthorization
 from scimgw.simulate.checks import Answer, Problem
@@ -103,7 +104,9 @@ async def simulate(options: Options, authorization: Authorization, progress: Pro
     start = time.perf_counter()
     timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS_MAX)
     connector = aiohttp.TCPConnector(limit=options.concurrency)
-    async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=True) as http:
+    async with aiohttp.ClientSession(
+        timeout=timeout, connector=connector, trust_env=not is_loopback(root)
+    ) as http:
         peer = Peer(root, flags, record, http, authorization)
         stages = Stages(options.concurrency, progress)
         actions = Actions(peer, model, sends_group_external_id=options.dialect is not None)

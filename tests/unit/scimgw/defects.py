@@ -11,8 +11,8 @@ from tests.unit.scimgw.scim_server import ERROR, MANAGER, TOKEN, Defect, Exchang
 
 LEGACY, COMPLIANT, OKTA = "legacy", "aadOptscim062020", "okta"
 ENTRA = (LEGACY, COMPLIANT)
-# What both of Entra's dialects meet in the same requests is tried with one of them.
-BOTH = (LEGACY, OKTA)
+# What every cycle meets is tried with one of them, in turn.
+TURNS = (LEGACY, OKTA)
 ENTERPRISE = MANAGER.rpartition(":")[0]
 
 
@@ -31,7 +31,7 @@ SEEDED: list[Seeded] = []
 
 def seeded(told: str, *dialects: str) -> Callable[[Callable[[], Defect]], Callable[[], Defect]]:
     def register(make: Callable[[], Defect]) -> Callable[[], Defect]:
-        SEEDED.append(Seeded(make.__name__, make, dialects or BOTH, told))
+        SEEDED.append(Seeded(make.__name__, make, dialects or (TURNS[len(SEEDED) % 2],), told))
         return make
 
     return register

@@ -92,6 +92,25 @@ def test_the_local_token_never_goes_to_another_gateway(run, tmp_path):
     assert not seen
 
 
+def test_a_token_in_the_clear_is_warned_of(monkeypatch, capsys):
+    """Only this machine's own addresses may go without TLS in silence."""
+    monkeypatch.setenv("SCIMGW_OPERATOR_TOKEN", "t")
+    for url in ("http://gateway.example.com", "https://gateway.example.com", "http://localhost:1"):
+        monkeypatch.setenv("SCIMGW_URL", url)
+        Gateway.from_environment()
+
+    warnings = capsys.readouterr().err.splitlines()
+    assert len(warnings) == 1
+    assert "http://gateway.example.com is not https" in warnings[0]
+
+
+def test_a_proxy_is_not_asked_for_this_machine(run):
+    with answering(lambda _: web.json_response({"tenants": []})) as (url, _):
+        ran = run("tenants", "list", SCIMGW_URL=url, SCIMGW_OPERATOR_TOKEN="t", HTTP_PROXY=free_url())
+
+    assert ran.status == 0, ran.err
+
+
 def test_a_redirect_is_not_followed(run):
     """The token would go along."""
     with (
