@@ -153,7 +153,9 @@ async def test_the_longest_body_is_read(operate):
     assert answer.status == 201
 
 
-@pytest.mark.parametrize("tenant_id", ["x", str(uuid.uuid4()), "a'b", "%00", "..", "%F0%9F"])
+@pytest.mark.parametrize(
+    "tenant_id", ["x", "4f8fad5b-d9cb-469f-a165-70867728950e", "a'b", "%00", "..", "%F0%9F"]
+)
 @pytest.mark.parametrize("rest", ["", "/credentials", "/suspend", "/adopt", "/credentials/x/rotate"])
 async def test_an_unknown_tenant_is_404(operate, tenant_id, rest):
     method = "GET" if rest in {"", "/credentials"} else "POST"

@@ -339,7 +339,7 @@ async def test_refusals_make_the_same_reads_for_every_tenant(
 
 
 async def test_refusals_take_the_same_time(setup):
-    """Generous, since this machine is shared: medians of a warm instance within 0.3 ms of each other."""
+    """Generous, since this machine is shared: medians of a warm instance within 0.5 ms of each other."""
     samples = {"active": [], "suspended": [], "unknown": [], "wrong": []}
     [credential] = await setup.credentials.find_all(A)
     tokens = {
@@ -356,7 +356,7 @@ async def test_refusals_take_the_same_time(setup):
             samples[name].append(clock.perf_counter() - start)
 
     medians = [statistics.median(times) for times in samples.values()]
-    assert max(medians) - min(medians) < 0.000_3
+    assert max(medians) - min(medians) < 0.000_5
 
 
 async def test_many_requests_at_once_are_independent(setup):
