@@ -104,7 +104,11 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     certificate = make_server_certificate(folder, ["localhost", "127.0.0.1"])
     with issuer_in_a_thread() as issuer, TlsFront(certificate.server_context()) as front:
         issuer.keys = [rsa_key("entra")]
-        environment = {"SCIM_PUBLIC_URL": front.url, "SCIM_ENTRA_AUTHORITY": issuer.url}
+        environment = {
+            "SCIM_PUBLIC_URL": front.url,
+            "SCIM_ENTRA_AUTHORITY": issuer.url,
+            "SCIMGW_LOG_LEVEL": "DEBUG",
+        }
         host = start_host(folder / "state", **environment)
         front.forward_to(host.url)
         session = requests.Session()
