@@ -165,6 +165,20 @@ def encrypted_pem():
         pem_of(ed25519.Ed25519PrivateKey.generate()),
         encrypted_pem(),
     ],
+    ids=[
+        "nothing",
+        "text",
+        "half JSON",
+        "empty JSON",
+        "JSON array",
+        "broken JWK",
+        "broken PEM",
+        "public JWK",
+        "weak RSA",
+        "P-384",
+        "Ed25519",
+        "encrypted",
+    ],
 )
 def test_text_that_is_no_usable_key_is_refused_without_repeating_it(text):
     with pytest.raises(InvalidJwk) as caught:
