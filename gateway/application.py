@@ -334,7 +334,8 @@ async def _start() -> Application:
 
 async def close(application: Application) -> None:
     """Finish what runs in the background and give back connections. For tests: Azure just stops a process."""
-    parts: list[Any] = [part for name, part in vars(application).items() if name != "settings"]
+    # What was made last goes first: it uses what was made before it.
+    parts: list[Any] = [part for name, part in reversed(vars(application).items()) if name != "settings"]
     for part in parts:
         if isinstance(part, Credentials | Registry):
             await part.finish()

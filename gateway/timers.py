@@ -4,11 +4,13 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from random import SystemRandom
 
 from gateway.application import Application
 from scim.documents import Throttled as StorageBusy
 from scim.storage import housekeeping, keys
 from scim.storage.errors import StorageError
+from scim.storage.sweep import sweep_journals
 from tenants.secrets import SecretStoreUnavailable
 from tenants.tables import TableUnavailable
 
@@ -17,6 +19,7 @@ RELAY_SECONDS_MAX = 45.0
 SWEEP_SECONDS_MAX = 240.0
 
 _log = logging.getLogger(__name__)
+_random = SystemRandom()
 
 
 async def relay(application: Application) -> None:
@@ -39,24 +42,39 @@ async def reconcile(application: Application) -> None:
 
 
 async def sweep(application: Application) -> None:
-    """Relay every tenant, since hints may be lost, and let the feeds' old entries go.
+    """Do for every tenant what nobody came across: relay its events, finish its journals, shorten its feed.
 
-    A tenant that fails is left to the next run, and keeps no other one waiting.
+    A tenant that fails is left to the next run, and keeps no other one waiting. Each run has another order,
+    so that one that is too short for all does not always leave the same ones.
     """
     until = time.monotonic() + SWEEP_SECONDS_MAX
-    tenants = [record.tenant.id for record in await application.registry.find_all()]
-    partitions = [keys.partition(tenant_id) for tenant_id in tenants]
-    done = await housekeeping.relay_all(application.scim_table, partitions, until=until)
+    partitions = [keys.partition(record.tenant.id) for record in await application.registry.find_all()]
+    _random.shuffle(partitions)
+    relayed = await housekeeping.relay_all(application.scim_table, partitions, until=until)
+    journals = await sweep_journals(application.scim_table, partitions, until=until)
+    expired = await _expire_feeds(application, partitions, until)
+    _log.info(
+        "swept tenants=%d relays_left=%d journals_finished=%d journals_left=%d entries_expired=%d",
+        len(partitions),
+        relayed.left,
+        journals.finished,
+        journals.left,
+        expired,
+    )
+
+
+async def _expire_feeds(application: Application, partitions: list[str], until: float) -> int:
+    """Return how many entries of the feeds were deleted."""
     older_than = datetime.now(UTC) - timedelta(days=application.settings.feed_days)
     expired = 0
-    for tenant_id, partition in zip(tenants, partitions, strict=True):
+    for partition in partitions:
         try:
             expired += await housekeeping.expire_feed(
                 application.scim_table, partition, older_than, until=until
             )
         except (StorageError, StorageBusy) as error:
-            _log.warning("feed_kept tenant_id=%s reason=%s", tenant_id, error)
-    _log.info("swept tenants=%d left=%d expired=%d", done.visited, done.left, expired)
+            _log.warning("feed_kept partition=%s reason=%s", partition, error)
+    return expired
 
 
 JOBS: dict[str, Callable[[Application], Awaitable[None]]] = {

@@ -1,18 +1,31 @@
 """What the timers do, and that no failure of one tenant or part stops the rest."""
 
 import json
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from gateway import timers
+from scim.documents import Member, MembershipChange, ResourceName
 from scim.profile import Caller
 from scim.storage import keys
 from scim.storage.changesets import Change, ChangeKind
+from scim.storage.directory import TableDirectory
+from scim.storage.errors import StorageRefused
 from tenants.secrets import SecretStoreUnavailable
 
 CALLER = Caller("test", may_write=True, correlation_id="0" * 32)
+
+
+class Crash(Exception):
+    """The process ends here."""
+
+
+def crash(step):
+    if "commit" in step:
+        raise Crash
 
 
 async def write_user(application, tenant_id):
@@ -62,6 +75,42 @@ async def test_sweep_relays_tenants_without_a_hint_and_keeps_young_entries(appli
 
     assert await rows(application, tenant["tenant_id"], "o_") == []
     assert len(await rows(application, tenant["tenant_id"], "f_")) == 1
+
+
+async def test_sweep_finishes_what_a_crash_left_of_a_large_change(application, tenant):
+    """A process that ended in the middle of writing many members: its journal says the rest."""
+    directory = application.open_directory(tenant["tenant_id"], CALLER)
+    users = [await directory.create_user({"schemas": [], "userName": f"u{n}"}) for n in range(60)]
+    made = await directory.create_group({"schemas": [], "displayName": "all"}, [])
+    group = await directory.read(ResourceName.GROUP, made.id)
+    crashing = TableDirectory(
+        application.scim_table,
+        tenant["tenant_id"],
+        application.operation_clock,
+        CALLER,
+        time.monotonic() + 20,
+        on_step=crash,
+    )
+    change = MembershipChange(adds=tuple(sorted(Member(user.id) for user in users)))
+    with pytest.raises(Crash):
+        await crashing.change_group(group, None, change)
+    assert await rows(application, tenant["tenant_id"], "j_")
+    await timers.JOBS["sweep"](application)
+
+    assert await rows(application, tenant["tenant_id"], "j_") == []
+    assert len(await rows(application, tenant["tenant_id"], "m_")) == len(users)
+
+
+async def test_a_feed_that_cannot_be_read_keeps_no_other_from_being_shortened(
+    application, tenant, monkeypatch, caplog
+):
+    async def refuse(*_, **__):
+        raise StorageRefused(403)
+
+    monkeypatch.setattr(timers.housekeeping, "expire_feed", refuse)
+    await timers.JOBS["sweep"](application)
+
+    assert "feed_kept" in caplog.text
 
 
 async def test_sweep_lets_old_entries_go(application, tenant, crashing, monkeypatch):
