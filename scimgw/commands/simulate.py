@@ -174,9 +174,14 @@ class Bar:
         self._progress.stop()
 
 
+def is_terminal() -> bool:
+    """Whether a person looks at standard error."""
+    return sys.stderr.isatty()
+
+
 def run_simulation(options: Options, authorization: Authorization, *, shows_progress: bool) -> Outcome:
     """Run the simulator, with a progress bar where a person can see it."""
-    if not (shows_progress and sys.stderr.isatty()):
+    if not (shows_progress and is_terminal()):
         return asyncio.run(simulate(options, authorization, NoProgress()))
     with Bar() as bar:
         return asyncio.run(simulate(options, authorization, bar))

@@ -7,7 +7,16 @@ from uuid import UUID
 
 from scimgw.simulate import checks
 from scimgw.simulate.actions import NOT_FOUND, Actions, swapped_case
-from scimgw.simulate.attributes import ACTIVE, ENTERPRISE, EXTERNAL_ID, GROUP, MANAGER, MAPPED, USER
+from scimgw.simulate.attributes import (
+    ACTIVE,
+    ENTERPRISE,
+    EXTERNAL_ID,
+    GROUP,
+    MANAGER,
+    MAPPED,
+    USER,
+    JsonObject,
+)
 from scimgw.simulate.changes import AttributeChange, Happening, happenings_for, plan_change, split_team
 from scimgw.simulate.checks import Answer, Problem
 from scimgw.simulate.entra_bodies import Writer, render_group, render_user
@@ -245,14 +254,21 @@ def check_schemas(answer: Answer) -> list[Problem]:
     ``externalId`` is left out: the RFC's own schemas do not list the common attributes.
     """
     problems = list(checks.check_list(answer))
-    schemas = {str(schema.get("id")): schema for schema in checks.resources_of(answer)}
+    listed = {str(schema.get("id")): _attribute_names(schema) for schema in checks.resources_of(answer)}
     problems += [
-        Problem(urn, f"schema {urn} is missing") for urn in (USER, GROUP, ENTERPRISE) if urn not in schemas
+        Problem(urn, f"schema {urn} is missing") for urn in (USER, GROUP, ENTERPRISE) if urn not in listed
     ]
     for path in MAPPED:
         urn = ENTERPRISE if path.startswith(ENTERPRISE) else USER
         name = path.removeprefix(f"{ENTERPRISE}:").partition("[")[0].partition(".")[0]
-        listed = {str(a.get("name")).lower() for a in schemas.get(urn, {}).get("attributes", [])}
-        if urn in schemas and path != EXTERNAL_ID and name.lower() not in listed:
+        if urn in listed and path != EXTERNAL_ID and name.lower() not in listed[urn]:
             problems.append(Problem(name, f"schema {urn} lacks {name}"))
     return problems
+
+
+def _attribute_names(schema: JsonObject) -> set[str]:
+    """Return the names of a schema's attributes, in lower case."""
+    attributes = schema.get("attributes")
+    if not isinstance(attributes, list):
+        return set()
+    return {str(attribute.get("name")).lower() for attribute in attributes if isinstance(attribute, dict)}

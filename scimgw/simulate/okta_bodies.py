@@ -32,7 +32,8 @@ def render_replacement(stored: JsonObject, attributes: Attributes) -> JsonObject
     """
     mapped = {path.partition("[")[0].partition(".")[0] for path in MAPPED if not path.startswith("urn:")}
     kept = {name: value for name, value in stored.items() if name not in mapped and name != ENTERPRISE}
-    kept["schemas"] = list(dict.fromkeys([USER, ENTERPRISE, *stored.get("schemas", [])]))
+    urns = stored["schemas"] if isinstance(stored.get("schemas"), list) else []
+    kept["schemas"] = [USER, ENTERPRISE, *(urn for urn in urns if urn not in (USER, ENTERPRISE))]
     return {**kept, **nest(attributes), "groups": []}
 
 

@@ -94,7 +94,7 @@ def _note_surplus(
     """Tell of resources that look like ours and must not be there: not deleted, or made twice."""
     former = actions.model.former_ids()
     for resource_id, document in found.items():
-        is_ours = document.get(EXTERNAL_ID) in external_ids or resource_id in former
+        is_ours = str(document.get(EXTERNAL_ID)) in external_ids or resource_id in former
         is_ours = is_ours or bool(prefix and str(document.get(name)).startswith(f"{prefix}."))
         if is_ours and resource_id not in known:
             problem = Problem("surplus", f"{resource_id} is there although it was deleted or never accepted")

@@ -198,6 +198,13 @@ def test_doctor_is_content_with_a_sound_gateway(scimgw):
     assert ran.json["ok"] is True
 
 
+def test_doctor_is_a_table_for_people(scimgw):
+    ran = scimgw("doctor")
+
+    assert ran.status == 0
+    assert "knows this operator" in ran.out
+
+
 def test_doctor_says_what_is_missing(run):
     def answer(request: web.BaseRequest) -> web.Response:
         if request.path == "/health":

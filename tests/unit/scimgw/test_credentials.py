@@ -77,6 +77,23 @@ def test_keys_belong_to_the_kind_jwk(scimgw, tenant, tmp_path):
     assert scimgw("credentials", "issue", tenant, "--kind", "jwk").status == 2
 
 
+def test_a_file_without_json_is_refused(scimgw, tenant, tmp_path):
+    file = tmp_path / "key.json"
+    file.write_text("-----BEGIN PUBLIC KEY-----")
+
+    assert scimgw("credentials", "issue", tenant, "--kind", "jwk", "--jwks", str(file)).status == 2
+
+
+def test_list_is_a_table_for_people(scimgw, tenant):
+    issued = scimgw("credentials", "issue", tenant, "--label", "Entra", "--json").json
+
+    table = scimgw("credentials", "list", tenant).out
+
+    assert issued["credential_id"] in table
+    assert "Entra" in table
+    assert "never" in table
+
+
 @pytest.mark.parametrize("option", [("--expires", "0"), ("--kind", "password"), ("--scope", "admin")])
 def test_what_cannot_be_issued_is_a_wrong_command(scimgw, tenant, option):
     assert scimgw("credentials", "issue", tenant, *option).status == 2

@@ -4,13 +4,16 @@ import asyncio
 import json
 import re
 import socket
+from itertools import count
 
 import pytest
 from aiohttp import web
 
-from scimgw.commands.simulate import SHOWN_MAX
+from scimgw.commands.simulate import SHOWN_MAX, Bar
+from scimgw.simulate import read_back
+from scimgw.simulate.attributes import USER
 from tests.unit.scimgw.defects import labels_answers_as_json, loses_a_member
-from tests.unit.scimgw.scim_server import TOKEN, Server, listening, running
+from tests.unit.scimgw.scim_server import TOKEN, Exchange, Server, listening, running
 
 SMALL = ("--users", "12", "--groups", "3", "--members", "4", "--concurrency", "4")
 
@@ -253,3 +256,64 @@ def test_a_server_without_authorization_is_not_asked_to_refuse(run):
 
     assert report["agreed"] is True
     assert "wrong token" not in [row["kind"] for row in report["operations"]]
+
+
+def test_a_directory_much_larger_than_the_run_is_not_paged_through(run, scim_server, monkeypatch):
+    """Ours are read one by one instead, and the report says so."""
+    run(*entra(scim_server, "--prefix", "others"))
+    monkeypatch.setattr(read_back, "FOREIGN_MAX", 5)
+    monkeypatch.setattr(read_back, "FOREIGN_FACTOR_MAX", 1)
+
+    report = run(*okta(scim_server, "--json")).json
+
+    assert report["agreed"] is True
+    assert any("one by one" in note for note in report["notes"])
+
+
+@pytest.mark.parametrize("command", [entra, okta])
+def test_others_may_write_meanwhile(run, command):
+    """Pages prove nothing while others create users: ours are read one by one instead."""
+
+    def defect(serve):
+        async def busy(exchange: Exchange) -> None:
+            await serve(exchange)
+            if "startIndex" in exchange.query and "filter" not in exchange.query:
+                body = {"schemas": [USER], "userName": f"other{next(numbers)}"}
+                json_header = {"Content-Type": "application/json"}
+                await serve(Exchange("POST", "/scim/Users", {}, json_header, body))
+
+        numbers = count()
+        return lambda exchange: _with_small_pages(busy, exchange)
+
+    with running(defect) as server:
+        report = run(*command(server, "--json")).json
+
+    assert report["disagreements"] == []
+    assert any("others write" in note for note in report["notes"])
+
+
+async def _with_small_pages(serve, exchange: Exchange) -> None:
+    if int(exchange.query.get("count", "0")) > 5:
+        exchange.query["count"] = "5"
+    await serve(exchange)
+
+
+def test_progress_is_shown_to_a_terminal_only(run, scim_server, monkeypatch):
+    shown: list[str] = []
+    monkeypatch.setattr(Bar, "start", lambda _, stage, __: shown.append(stage))
+    monkeypatch.setattr(Bar, "advance", lambda _: None)
+
+    for is_terminal, options in ((True, ()), (True, ("--json",)), (False, ())):
+        monkeypatch.setattr("scimgw.commands.simulate.is_terminal", lambda answer=is_terminal: answer)
+        shown.clear()
+        run(*entra(scim_server, *options))
+        assert bool(shown) is (is_terminal and not options)
+
+
+def test_the_bar_counts_the_steps_of_each_stage(capsys):
+    with Bar() as bar:
+        bar.advance()
+        bar.start("create users", 2)
+        bar.advance()
+
+    assert capsys.readouterr().out == ""
