@@ -11,9 +11,10 @@ from typer.core import TyperGroup
 
 from scimgw import output
 from scimgw.client import GatewayError
-from scimgw.commands import credentials, directory, simulate, tenants
+from scimgw.commands import credentials, directory, keys, simulate, tenants
 from scimgw.commands.demo import demo
 from scimgw.commands.doctor import doctor
+from scimgw.commands.onboard import onboard
 from scimgw.commands.serve import serve
 
 
@@ -38,9 +39,11 @@ app = typer.Typer(
 )
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(credentials.app, name="credentials")
+app.add_typer(keys.app, name="keys")
 app.add_typer(directory.users, name="users")
 app.add_typer(directory.groups, name="groups")
 app.add_typer(simulate.app, name="simulate")
+tenants.app.command("onboard")(onboard)
 app.command("serve")(serve)
 app.command("demo")(demo)
 app.command("doctor")(doctor)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -250,13 +250,6 @@ def render_jwks(ring: KeyRing) -> dict[str, Any]:
     }
 
 
-class SecretWriter(Protocol):
-    """Who adds versions: an operator's ``KeyVaultWriter``, or the local folder's."""
-
-    async def add_version(self, name: str, value: SecretStr, *, content_type: str = "") -> str:
-        """Add a version and return its name."""
-
-
 def generate_signing_key(algorithm: SigningAlgorithm = SigningAlgorithm.ES256) -> SecretStr:
     """Make a private key from the operating system's randomness, as PEM (PKCS #8)."""
     key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -268,18 +261,3 @@ def generate_signing_key(algorithm: SigningAlgorithm = SigningAlgorithm.ES256) -
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return SecretStr(pem.decode())
-
-
-async def rotate_signing_key(
-    writer: SecretWriter, algorithm: SigningAlgorithm = SigningAlgorithm.ES256
-) -> str:
-    """Add a new signing key. Run by an operator, never by the gateway; the module's head says what follows.
-
-    Run twice, or interrupted after the write, it leaves one key more than wanted: the newest signs in the
-    end, and all are accepted.
-
-    Returns:
-        The new version's name.
-    """
-    value = generate_signing_key(algorithm)
-    return await writer.add_version(SIGNING_KEY, value, content_type=PEM_CONTENT_TYPE)

@@ -23,7 +23,6 @@ from tenants.signing_keys import (
     generate_signing_key,
     parse_signing_key,
     plan_key_ring,
-    rotate_signing_key,
 )
 from tests.oauth.forge import ec_key, kid_of, pem_of, rsa_key
 
@@ -302,19 +301,3 @@ async def test_published_set_has_the_next_and_the_current_key(add_signing_key, s
     assert all(jwk["use"] == "sig" for jwk in document["keys"])
     assert not {"d", "p", "q", "dp", "dq", "qi"} & set().union(*document["keys"])
     assert len(parse_jwks(document)) == 2
-
-
-async def test_operator_rotates_by_adding_a_version(secret_store, signing_keys, time):
-    class Writer:
-        async def add_version(self, name, value, *, content_type=""):
-            made = secret_store.set(name, value.get_secret_value(), content_type=content_type)
-            return made.version
-
-    first = await rotate_signing_key(Writer())
-    time.move(days=1)
-    second = await rotate_signing_key(Writer(), SigningAlgorithm.RS256)
-
-    assert [secret.version for secret in await secret_store.versions(SIGNING_KEY)] == [second, first]
-    assert (await signing_keys.ring()).current.algorithm is SigningAlgorithm.ES256
-    time.move(seconds=PUBLICATION.total_seconds())
-    assert (await signing_keys.ring()).current.algorithm is SigningAlgorithm.RS256

@@ -1,0 +1,119 @@
+"""``scimgw keys`` on a laptop's folder and on a vault: rotations, and what follows a leak."""
+
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+from typer.testing import CliRunner
+
+from scimgw.cli import app
+from scimgw.commands import keys
+from tenants.key_vault import KeyVaultSecretStore, KeyVaultWriter, open_secret_client
+from tenants.local_secrets import LocalSecretStore, make_pepper
+from tenants.secrets import PEPPER, SIGNING_KEY
+from tenants.signing_keys import PEM_CONTENT_TYPE, generate_signing_key
+from tests.keyvault.server import run_vault_server
+
+
+@pytest.fixture
+def folder(tmp_path):
+    store = LocalSecretStore(tmp_path)
+    store.ensure(PEPPER, make_pepper)
+    store.ensure(SIGNING_KEY, generate_signing_key, content_type=PEM_CONTENT_TYPE)
+    return ("--secrets", str(tmp_path))
+
+
+@pytest.fixture
+def vault(tmp_path, monkeypatch):
+    with run_vault_server(tmp_path) as server:
+
+        @asynccontextmanager
+        async def open_vault(url):
+            client = open_secret_client(
+                url,
+                server.credential(),
+                ssl_context=server.client_context,
+                verify_challenge_resource=False,
+            )
+            try:
+                yield KeyVaultSecretStore(client), KeyVaultWriter(client)
+            finally:
+                await client.close()
+
+        monkeypatch.setattr(keys, "open_vault", open_vault)
+        yield ("--vault", server.url)
+
+
+@pytest.fixture(params=["folder", "vault"])
+def place(request):
+    return request.getfixturevalue(request.param)
+
+
+def run(*arguments, status=0):
+    result = CliRunner().invoke(app, ["keys", *arguments])
+    assert result.exit_code == status, result.output
+    return result.output
+
+
+def states(place, name=SIGNING_KEY):
+    listed = json.loads(run("list", *place, "--json"))["versions"]
+    return {row["version"]: row["state"] for row in listed if row["name"] == name}
+
+
+def rotate(place, *more):
+    return json.loads(run("rotate", *place, *more, "--json"))["version"]
+
+
+def test_first_key_is_current_and_the_second_next(place):
+    before = set(states(place))
+    if not before:
+        before = {rotate(place)}
+
+    second = rotate(place, "--algorithm", "RS256")
+
+    assert states(place) == {**dict.fromkeys(before, "current"), second: "next"}
+
+
+def test_leaked_key_is_taken_out_after_a_rotation(place):
+    first = next(iter(states(place)), None) or rotate(place)
+    assert "rotate" in run("disable", first, *place, status=1)
+
+    second = rotate(place)
+    run("disable", first, *place)
+
+    assert states(place) == {second: "current"}
+
+
+def test_new_pepper_waits_until_every_instance_knows_it(folder):
+    [first] = states(folder, PEPPER)
+    second = rotate(folder, "--name", "pepper")
+
+    assert states(folder, PEPPER) == {first: "current", second: "next"}
+
+
+def test_unknown_version_is_refused(place):
+    rotate(place)
+
+    assert "no live version" in run("disable", "unheard-of", *place, status=1)
+
+
+def test_unusable_version_is_shown(folder, tmp_path):
+    made = LocalSecretStore(tmp_path).set(SIGNING_KEY, "canary-1f")
+
+    assert states(folder)[made.version] == "unusable"
+    assert "canary" not in run("list", *folder)
+
+
+def test_one_place_must_be_named(folder):
+    run("list", status=2)
+    run("list", "--vault", "https://x.vault.azure.net", *folder, status=2)
+
+
+def test_vault_that_does_not_answer_is_one_line(monkeypatch, vault, tmp_path):
+    import tenants.key_vault
+
+    monkeypatch.setattr(tenants.key_vault, "FETCH_SECONDS_MAX", 0.3)
+    output = run("rotate", "--vault", "https://127.0.0.1:1", status=1)
+
+    assert output.startswith("scimgw: Key Vault did not answer")
+    assert output.count("\n") == 1
