@@ -19,10 +19,11 @@ from gateway.http import (
     split_path,
 )
 from tenants.authentication import Throttled, Unauthenticated
-from tenants.management import Links, Management, Problem
+from tenants.management import Management, Problem
 from tenants.secrets import SecretStoreUnavailable
 from tenants.tables import TableUnavailable
 from tenants.tenant import State
+from tenants.views import Links
 
 _log = logging.getLogger(__name__)
 

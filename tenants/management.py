@@ -6,54 +6,32 @@ values; what is wrong is a ``Problem`` that names the field and never repeats a 
 
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated, Any, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ValidationError
 
-from tenants.credential import Credential, CredentialKind
 from tenants.credentials import (
-    EXPIRES_DAYS_DEFAULT,
-    EXPIRES_DAYS_MAX,
     LIVE_MAX,
-    OVERLAP_DAYS_DEFAULT,
-    OVERLAP_DAYS_MAX,
     CredentialNotActive,
     CredentialNotFound,
     CredentialOrder,
     Credentials,
-    Issued,
     TooManyCredentials,
 )
 from tenants.entries import list_errors
-from tenants.registry import Registry, TenantDeclared, TenantExists, TenantNotFound, TenantRecord
-from tenants.secrets import SecretNotFound
-from tenants.tenant import (
-    Guid,
-    JsonWebKeySet,
-    Owner,
-    Scope,
-    State,
-    Tenant,
-    TenantSettings,
-    check_printable,
-    check_public_keys,
-    find_guid,
+from tenants.orders import (
+    LABEL_LENGTH_MAX,
+    AdoptionRequest,
+    CredentialRequest,
+    RotationRequest,
+    TenantRequest,
 )
-
-LABEL_LENGTH_MAX = 100
-
-type Json = dict[str, Any]
+from tenants.registry import Registry, TenantDeclared, TenantExists, TenantNotFound
+from tenants.secrets import SecretNotFound
+from tenants.tenant import State, TenantSettings, find_guid
+from tenants.tenant_rows import TenantRecord
+from tenants.views import Json, Links, render_credential, render_issued, render_tenant, render_time
 
 
 class Problem(Exception):
@@ -70,83 +48,6 @@ class Problem(Exception):
         self.status = status
         self.detail = detail
         self.errors = errors or []
-
-
-def _check_label(label: str) -> str:
-    return check_printable(label) if label else ""
-
-
-class _Request(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class TenantRequest(TenantSettings):
-    """Body of ``POST /manage/tenants``: the settings, and an ``id`` where it is not to be made here."""
-
-    id: Guid | None = None
-
-
-class CredentialRequest(_Request):
-    """Body of ``POST /manage/tenants/{id}/credentials``.
-
-    Attributes:
-        kind: What to issue.
-        label: The operator's own text.
-        scope: What it lets its bearer do.
-        expires_days: How long it lives, at most three years.
-        jwks: The public keys of a ``jwk`` credential.
-    """
-
-    kind: CredentialKind = CredentialKind.SECRET_TOKEN
-    label: Annotated[str, Field(max_length=LABEL_LENGTH_MAX), AfterValidator(_check_label)] = ""
-    scope: Scope = Scope.SCIM
-    expires_days: int = Field(EXPIRES_DAYS_DEFAULT, ge=1, le=EXPIRES_DAYS_MAX)
-    jwks: Annotated[JsonWebKeySet, BeforeValidator(check_public_keys)] = JsonWebKeySet()
-
-    @model_validator(mode="after")
-    def _check_keys(self) -> Self:
-        if (self.kind is CredentialKind.JWK) != bool(self.jwks.keys):
-            raise ValueError("jwks: a credential of kind jwk needs public keys, and no other kind has any")
-        return self
-
-
-class RotationRequest(_Request):
-    """Body of ``POST …/credentials/{cid}/rotate``.
-
-    Attributes:
-        overlap_days: How long the old credential lives on; 0 ends it at once.
-        expires_days: How long the new one lives.
-        jwks: New public keys of a ``jwk`` credential; empty keeps the old ones.
-    """
-
-    overlap_days: int = Field(OVERLAP_DAYS_DEFAULT, ge=0, le=OVERLAP_DAYS_MAX)
-    expires_days: int = Field(EXPIRES_DAYS_DEFAULT, ge=1, le=EXPIRES_DAYS_MAX)
-    jwks: Annotated[JsonWebKeySet, BeforeValidator(check_public_keys)] = JsonWebKeySet()
-
-
-class AdoptionRequest(_Request):
-    """Body of ``POST /manage/tenants/{id}/adopt``: who owns the tenant from now on."""
-
-    owner: Owner = Owner.MANAGED
-
-
-@dataclass(frozen=True, slots=True)
-class Links:
-    """The URLs that a customer's administrator needs.
-
-    Attributes:
-        base_url: ``https://host`` without a slash at the end.
-    """
-
-    base_url: str
-
-    def scim_url(self, tenant_id: str) -> str:
-        """Return what goes into Entra's "Tenant URL"."""
-        return f"{self.base_url}/scim/{tenant_id}"
-
-    def token_url(self, tenant_id: str) -> str:
-        """Return the tenant's OAuth token endpoint."""
-        return f"{self.base_url}/oauth2/{tenant_id}/token"
 
 
 # Numbers about a tenant's directory, by name; None where the storage does not tell.
@@ -195,8 +96,8 @@ class Management:
         live = [c for c in await self._credentials.find_all(tenant.id) if c.is_active(now)]
         shown["credentials"] = {
             "live": len(live),
-            "next_expiry": _render_time(min((c.expires for c in live), default=None)),
-            "last_used": _render_time(max((c.used for c in live if c.used), default=None)),
+            "next_expiry": render_time(min((c.expires for c in live), default=None)),
+            "last_used": render_time(max((c.used for c in live if c.used), default=None)),
         }
         entries = [e for e in await self._registry.find_entries() if e.tenant_id == tenant.id]
         shown["entry_errors"] = [{"entry": e.name, "detail": e.error} for e in entries if e.error]
@@ -248,7 +149,7 @@ class Management:
                     "name": entry.name,
                     "tenant_id": entry.tenant_id,
                     "error": entry.error,
-                    "read": _render_time(entry.read),
+                    "read": render_time(entry.read),
                 }
                 for entry in await self._registry.find_entries()
             ]
@@ -322,54 +223,6 @@ class Management:
             raise _no_tenant() from None
 
 
-def render_tenant(record: TenantRecord, links: Links) -> Json:
-    """Write a tenant for the operator."""
-    tenant: Tenant = record.tenant
-    return {
-        "tenant_id": tenant.id,
-        "scim_url": links.scim_url(tenant.id),
-        "token_url": links.token_url(tenant.id),
-        **tenant.model_dump(mode="json", exclude={"id"}),
-        "created": _render_time(record.created),
-        "changed": _render_time(record.changed),
-    }
-
-
-def render_credential(credential: Credential, now: datetime) -> Json:
-    """Write a credential without its digest."""
-    if credential.revoked is not None:
-        state = "revoked"
-    else:
-        state = "active" if credential.is_active(now) else "expired"
-    return {
-        "credential_id": credential.credential_id,
-        "kind": credential.kind.value,
-        "label": credential.label,
-        "scope": credential.scope.value,
-        "state": state,
-        "created": _render_time(credential.created),
-        "expires": _render_time(credential.expires),
-        "revoked": _render_time(credential.revoked),
-        "last_used": _render_time(credential.used),
-        "issued_by": credential.issued_by,
-        "rotated_from": credential.rotated_from,
-        "pepper_version": credential.pepper_version,
-    }
-
-
-def render_issued(issued: Issued, links: Links) -> Json:
-    """Write a new credential with its secret."""
-    credential = issued.credential
-    shown = {
-        **render_credential(credential, credential.created),
-        "scim_url": links.scim_url(credential.tenant_id),
-    }
-    if credential.kind is CredentialKind.SECRET_TOKEN:
-        return {**shown, "token": issued.secret}
-    shown |= {"client_id": credential.credential_id, "token_url": links.token_url(credential.tenant_id)}
-    return {**shown, "client_secret": issued.secret} if issued.secret else shown
-
-
 def _parse[Model: BaseModel](model: type[Model], body: Json) -> Model:
     try:
         return model.model_validate(body)
@@ -406,7 +259,3 @@ def _cannot_issue(error: Exception) -> Problem:
     return Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "There is no usable version of the secret pepper: see /health."
     )
-
-
-def _render_time(time: datetime | None) -> str | None:
-    return time.isoformat(timespec="seconds").replace("+00:00", "Z") if time is not None else None

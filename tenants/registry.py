@@ -1,32 +1,34 @@
 """The tenants: looked up on every request through a cache, declared by entries or made by the API.
 
-Rows of the table ``tenants``: partition ``tenant`` holds one row a tenant, partition ``entry`` one row an
-entry: what was last read from it, and what was wrong with it.
-
 A tenant has one owner. An entry never takes over a tenant that the management API made, nor the other way
 round; ``adopt`` does. Whatever is wrong with an entry, the tenant stays as it last was; a missing entry
 changes nothing.
 """
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-
-from pydantic import ValidationError
 
 from tenants.cache import Cache
 from tenants.entries import EntryMark, EntrySource, InvalidEntry, parse_entry
 from tenants.secrets import SecretStoreUnavailable
-from tenants.tables import Row, RowChanged, RowExists, Table, TableUnavailable
+from tenants.tables import RowChanged, RowExists, Table, TableUnavailable
 from tenants.tenant import Owner, Tenant, TenantEntry, TenantSettings
+from tenants.tenant_rows import (
+    ENTRIES,
+    TENANTS,
+    EntryRecord,
+    TenantRecord,
+    entry_key,
+    parse_entry_row,
+    parse_tenant_row,
+    render_entry_row,
+    render_tenant_row,
+)
 
-_TENANTS = "tenant"
-_ENTRIES = "entry"
 # How often an unknown tenant may make an instance look for new entries, in seconds: somebody who asks for
 # made-up tenants must not make it read the vault all the time.
 FIRST_SIGHT_SECONDS = 30.0
@@ -50,42 +52,6 @@ class TenantDeclared(Exception):
     def __init__(self, entry: str) -> None:
         super().__init__(entry)
         self.entry = entry
-
-
-@dataclass(frozen=True, slots=True)
-class TenantRecord:
-    """A tenant as its row holds it; times in UTC.
-
-    Attributes:
-        tenant: The tenant.
-        created: When the gateway first knew it.
-        changed: When its settings last changed.
-        entity_etag: Azure's version of the row.
-    """
-
-    tenant: Tenant
-    created: datetime
-    changed: datetime
-    entity_etag: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class EntryRecord:
-    """What became of one entry.
-
-    Attributes:
-        name: The secret's or the file's name.
-        changed: Its mark when it was last read.
-        tenant_id: Whom it declares; empty where that could not be read.
-        error: Why it was not applied; empty where it was.
-        read: When, in UTC.
-    """
-
-    name: str
-    changed: str
-    tenant_id: str
-    error: str
-    read: datetime
 
 
 class Registry:
@@ -122,17 +88,17 @@ class Registry:
         Raises:
             TenantNotFound: There is none.
         """
-        row = await self._table.get(_TENANTS, tenant_id)
+        row = await self._table.get(TENANTS, tenant_id)
         if row is None and self._entries is not None:
             await self.reconcile()
-            row = await self._table.get(_TENANTS, tenant_id)
+            row = await self._table.get(TENANTS, tenant_id)
         if row is None:
             raise TenantNotFound(tenant_id)
-        return _parse_row(row)
+        return parse_tenant_row(row)
 
     async def find_all(self) -> list[TenantRecord]:
         """Return every tenant in the order of their ids."""
-        return [_parse_row(row) for row in await self._table.rows(_TENANTS)]
+        return [parse_tenant_row(row) for row in await self._table.rows(TENANTS)]
 
     async def create(self, tenant_id: str, settings: TenantSettings) -> TenantRecord:
         """Make a tenant that the management API owns.
@@ -143,7 +109,7 @@ class Registry:
         now = self._now()
         tenant = Tenant(**settings.model_dump(), id=tenant_id, owner=Owner.MANAGED)
         try:
-            await self._table.create(_TENANTS, tenant_id, _render_row(tenant, created=now, changed=now))
+            await self._table.create(TENANTS, tenant_id, render_tenant_row(tenant, created=now, changed=now))
         except RowExists:
             # The first answer may have been lost: then the row is exactly ours, to the microsecond.
             record = await self.get(tenant_id)
@@ -175,9 +141,9 @@ class Registry:
             if tenant == record.tenant:
                 return record
             now = self._now()
-            row = _render_row(tenant, created=record.created, changed=now)
+            row = render_tenant_row(tenant, created=record.created, changed=now)
             try:
-                await self._table.merge(_TENANTS, tenant_id, row, etag=record.entity_etag)
+                await self._table.merge(TENANTS, tenant_id, row, etag=record.entity_etag)
             except RowChanged:
                 continue
             finally:
@@ -199,12 +165,12 @@ class Registry:
         )
         now = self._now()
         await self._table.upsert(
-            _TENANTS, tenant_id, _render_row(tenant, created=record.created, changed=now)
+            TENANTS, tenant_id, render_tenant_row(tenant, created=record.created, changed=now)
         )
         self._cache.forget(tenant_id)
         _log.info("tenant_adopted tenant_id=%s owner=%s", tenant_id, owner)
         if owner is Owner.DECLARED and entry:
-            await self._table.merge(_ENTRIES, _entry_key(entry), {"changed": ""})
+            await self._table.merge(ENTRIES, entry_key(entry), {"changed": ""})
             await self.reconcile()
         return await self.get(tenant_id)
 
@@ -212,7 +178,7 @@ class Registry:
 
     async def find_entries(self) -> list[EntryRecord]:
         """Return what became of each entry, by name."""
-        found = [_parse_entry_row(row) for row in await self._table.rows(_ENTRIES)]
+        found = [parse_entry_row(row) for row in await self._table.rows(ENTRIES)]
         return sorted(found, key=lambda record: record.name)
 
     async def reconcile(self) -> list[EntryRecord]:
@@ -243,7 +209,7 @@ class Registry:
             error = str(invalid)
             _log.error("tenant_entry_refused entry=%s reason=%s", mark.name, error)
         record = EntryRecord(mark.name, mark.changed, tenant_id, error, self._now())
-        await self._table.upsert(_ENTRIES, _entry_key(mark.name), _render_entry_row(record))
+        await self._table.upsert(ENTRIES, entry_key(mark.name), render_entry_row(record))
         return record
 
     async def _read(self, name: str) -> str:
@@ -251,8 +217,8 @@ class Registry:
         return await self._entries.read(name)
 
     async def _save_declared(self, entry: TenantEntry, name: str) -> None:
-        row = await self._table.get(_TENANTS, entry.id)
-        before = _parse_row(row) if row is not None else None
+        row = await self._table.get(TENANTS, entry.id)
+        before = parse_tenant_row(row) if row is not None else None
         if before is not None and before.tenant.owner is Owner.MANAGED:
             raise InvalidEntry(f"id: {entry.id} was made by the management API: adopt it first")
         if before is not None and before.tenant.entry not in {"", name}:
@@ -264,16 +230,16 @@ class Registry:
             return
         now = self._now()
         created = before.created if before is not None else now
-        await self._table.upsert(_TENANTS, entry.id, _render_row(tenant, created=created, changed=now))
+        await self._table.upsert(TENANTS, entry.id, render_tenant_row(tenant, created=created, changed=now))
         self._cache.forget(entry.id)
         _log.info("tenant_declared tenant_id=%s entry=%s state=%s", entry.id, name, tenant.state)
 
     # --- reading ---
 
     async def _load(self, tenant_id: str) -> Tenant | None:
-        row = await self._table.get(_TENANTS, tenant_id)
+        row = await self._table.get(TENANTS, tenant_id)
         if row is not None:
-            return _parse_row(row).tenant
+            return parse_tenant_row(row).tenant
         self._look_for_entries()
         return None
 
@@ -296,51 +262,3 @@ class Registry:
     async def finish(self) -> None:
         """Wait for what runs in the background."""
         await asyncio.gather(*self._background)
-
-
-def _render_row(tenant: Tenant, *, created: datetime, changed: datetime) -> dict[str, Any]:
-    return {
-        "settings": tenant.model_dump_json(include=set(TenantSettings.model_fields), exclude_defaults=True),
-        "owner": tenant.owner.value,
-        "entry": tenant.entry,
-        "created": created.isoformat(),
-        "changed": changed.isoformat(),
-    }
-
-
-def _parse_row(row: Row) -> TenantRecord:
-    try:
-        settings = TenantSettings.model_validate_json(row["settings"])
-        tenant = Tenant(
-            **settings.model_dump(), id=row["RowKey"], owner=Owner(row["owner"]), entry=row["entry"]
-        )
-    except ValidationError as error:
-        _log.exception("tenant_row_invalid tenant_id=%s", row["RowKey"])
-        raise TableUnavailable("a tenant's row does not validate") from error
-    return TenantRecord(
-        tenant,
-        datetime.fromisoformat(row["created"]),
-        datetime.fromisoformat(row["changed"]),
-        row["etag"],
-    )
-
-
-def _entry_key(name: str) -> str:
-    """Return an entry's row key: file names hold what keys cannot."""
-    return hashlib.sha256(name.encode()).hexdigest()[:32]
-
-
-def _render_entry_row(record: EntryRecord) -> dict[str, Any]:
-    return {
-        "name": record.name,
-        "changed": record.changed,
-        "tenant_id": record.tenant_id,
-        "error": record.error[:4_000],
-        "read": record.read.isoformat(),
-    }
-
-
-def _parse_entry_row(row: Row) -> EntryRecord:
-    return EntryRecord(
-        row["name"], row["changed"], row["tenant_id"], row["error"], datetime.fromisoformat(row["read"])
-    )

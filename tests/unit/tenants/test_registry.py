@@ -369,6 +369,16 @@ async def test_instances_that_reconcile_at_once_agree(make_registry, declare):
     assert not any(record.error for record in await make_registry().find_entries())
 
 
+async def test_a_setting_of_a_later_release_does_not_stop_the_tenant_after_a_roll_back(
+    registry, tenants_table
+):
+    await registry.create(A, settings())
+    later = {"settings": '{"name": "Contoso", "colour": "red"}'}
+    await tenants_table.merge("tenant", A, later)
+
+    assert (await registry.find(A)).name == "Contoso"
+
+
 async def test_a_row_that_does_not_validate_is_an_outage_and_no_unknown_tenant(
     registry, tenants_table, caplog
 ):
