@@ -4,5 +4,4 @@ import sys
 
 from scim.dialects.rules import render_reference
 
-if __name__ == "__main__":
-    sys.stdout.write(render_reference())
+sys.stdout.write(render_reference())

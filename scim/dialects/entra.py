@@ -179,13 +179,10 @@ def is_hollow(attribute: AttributeDefinition, content: Mapping[str, Any]) -> boo
         [{"op": "replace", "path": f"{_ENTERPRISE}:manager", "value": {"value": "26118915", "$ref": None}}],
     ),
 )
-def reset_reference(attribute: AttributeDefinition, value: Any) -> Any:
+def reset_reference(value: Any) -> Any:
     """A new ``value`` of a reference takes the ``$ref`` of the old one away: it named another resource."""
-    if not attribute.is_reference or attribute.multi_valued:
-        return value
-    if not isinstance(value, dict) or "value" not in value or "$ref" in value:
-        return value
-    return {**value, "$ref": None}
+    is_new = isinstance(value, dict) and "value" in value and "$ref" not in value
+    return {**value, "$ref": None} if is_new else value
 
 
 # --- operations -------------------------------------------------------------------------------------------

@@ -178,23 +178,26 @@ def is_addition_of_nothing(op: str, target: Target) -> bool:
         {"name": {"givenName": "Jo", "familyName": "Young"}},
     ),
 )
-def put_nested(container: dict[str, Any], target: Target, value: Any) -> None:
+def put_nested(
+    container: dict[str, Any],
+    attribute: AttributeDefinition,
+    sub_attribute: AttributeDefinition | None,
+    value: Any,
+) -> None:
     """The keys of an object without a path are paths: dotted ones mean a sub-attribute.
 
     Args:
-        container: The core attributes, or those of the target's extension.
-        target: A single-valued attribute, or its sub-attribute.
+        container: The core attributes, or those of an extension.
+        attribute: A single-valued one.
+        sub_attribute: Its sub-attribute, None where the whole attribute is meant.
         value: Already read.
     """
-    attribute = target.attribute
-    if attribute is None:
-        return
-    if target.sub_attribute is None:
+    if sub_attribute is None:
         container[attribute.name] = value
         return
     nested = container.get(attribute.name)
     others = nested if isinstance(nested, dict) else {}
-    container[attribute.name] = {**others, target.sub_attribute.name: value}
+    container[attribute.name] = {**others, sub_attribute.name: value}
 
 
 @rule(

@@ -98,7 +98,7 @@ def _put(content: Content, target: Target, value: Any, *, patch: bool) -> None:
         return
     if is_ignored(attribute) or is_ignored(leaf):
         if patch:
-            put_nested(_container(content.attributes, target.urn), target, value)
+            put_nested(_container(content.attributes, target.urn), attribute, target.sub_attribute, value)
         return
     if target.selection or (patch and needs_own_operation(target)) or _spreads(target):
         content.selected.append((target, value))
@@ -108,7 +108,7 @@ def _put(content: Content, target: Target, value: Any, *, patch: bool) -> None:
         target, read = widen_reference(target, read)
     says_something = read != {} if patch else read is not None
     if says_something:
-        put_nested(_container(content.attributes, target.urn), target, read)
+        put_nested(_container(content.attributes, target.urn), attribute, target.sub_attribute, read)
 
 
 def _spreads(target: Target) -> bool:
@@ -130,7 +130,7 @@ def widen_reference(target: Target, value: Any) -> tuple[Target, Any]:
         if target.sub_attribute is not attribute.value:
             return target, value
         target, value = target.whole, None if value is None else {"value": value}
-    return target, reset_reference(attribute, value)
+    return target, reset_reference(value)
 
 
 def _container(attributes: JsonObject, urn: str) -> JsonObject:

@@ -1,6 +1,7 @@
 """The registry: each rule does what its examples say, and the documentation says so too."""
 
 import re
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,12 @@ def test_only_these_rules_run_for_some_tenants_only():
 def test_the_reference_is_current():
     """``python -m scim.dialects > docs/reference/dialect-rules.md`` renders it."""
     assert render_reference() == REFERENCE.read_text()
+
+
+def test_the_module_prints_the_reference(capsys: pytest.CaptureFixture[str]):
+    runpy.run_module("scim.dialects", run_name="__main__")
+
+    assert capsys.readouterr().out == render_reference()
 
 
 @pytest.mark.parametrize("provider", [IdentityProvider.OKTA, IdentityProvider.GENERIC])
