@@ -684,7 +684,7 @@ class DirectoryContract:
         """Each order, filtered or not: the same resources, each once, in the same order."""
         made = await asyncio.gather(
             *(
-                directory.create_user(user(f"{'U' if n % 2 else 'u'}ser{n:02d}", title=f"t{n % 3}"))
+                directory.create_user(user(f"{'User' if n % 2 else 'user'}{n:02d}", title=f"t{n % 3}"))
                 for n in range(12)
             )
         )
