@@ -62,11 +62,8 @@ class Gateway:
         Raises:
             GatewayError: No token is known, or the URL is none.
         """
-        folder = Path(os.environ.get(STATE_DIR_VARIABLE) or PROJECT_DIR / ".local")
-        noted_url, noted_token = read_note(folder / OPERATOR_FILE)
-        url = os.environ.get(URL_VARIABLE, "").strip().rstrip("/") or noted_url or URL_DEFAULT
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise GatewayError(f"{URL_VARIABLE} is no http(s) URL: {url}")
+        noted_url, noted_token = read_note(_note_file())
+        url = find_url()
         if urlsplit(url).scheme == "http" and not is_loopback(url):
             output.print_note(f"Warning: {url} is not https: the operator token can be read on its way.")
         token = os.environ.get(TOKEN_VARIABLE, "").strip()
@@ -151,6 +148,23 @@ class Gateway:
             start += len(resources)
             if not resources or start > int(page.get("totalResults", 0)):
                 return
+
+
+def find_url() -> str:
+    """Return ``http(s)://host`` of the gateway that commands are for, without a slash at the end.
+
+    Raises:
+        GatewayError: What is set is no URL.
+    """
+    noted_url, _ = read_note(_note_file())
+    url = os.environ.get(URL_VARIABLE, "").strip().rstrip("/") or noted_url or URL_DEFAULT
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise GatewayError(f"{URL_VARIABLE} is no http(s) URL: {url}")
+    return url
+
+
+def _note_file() -> Path:
+    return Path(os.environ.get(STATE_DIR_VARIABLE) or PROJECT_DIR / ".local") / OPERATOR_FILE
 
 
 def read_answer(status: int, text: str, path: str) -> JsonObject:

@@ -33,6 +33,7 @@ what is meant for a person goes to standard error:
 | command | JSON |
 |---|---|
 | `tenants create` | `{{"tenant_id", "name", "scim_url"}}` |
+| `tenants onboard` | `{{"tenant_id", "name", "entry", "scim_url", "token_url", "sheet"}}`: files, or the sheet's text |
 | `tenants list` | `{{"tenants": [tenant, …]}}` |
 | `tenants show`, `update`, `suspend`, `activate`, `adopt` | a tenant: `tenant_id`, `scim_url`, `token_url` and its settings |
 | `credentials issue`, `rotate` | `{{"credential_id", "token", "expires", "scim_url", …}}`; of an OAuth client `client_id`, `client_secret` and `token_url` in place of `token` |

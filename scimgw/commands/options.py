@@ -20,6 +20,13 @@ class IdentityProvider(StrEnum):
     GENERIC = "generic"
 
 
+class EntryFormat(StrEnum):
+    """How a tenant's entry is written."""
+
+    BICEPPARAM = "bicepparam"
+    JSON = "json"
+
+
 class Owner(StrEnum):
     """Who may change a tenant's settings."""
 

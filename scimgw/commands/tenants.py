@@ -78,11 +78,11 @@ def create(
 ) -> None:
     """Make a tenant, and print its id and its SCIM URL."""
     body = {
-        **_read_settings(settings),
+        **read_settings(settings),
         "name": name,
         "identity_provider": idp.value,
         **drop_unset({"id": tenant_id}),
-        **_render_settings(custom_attribute, required_attribute, member_types, default_role, entra_tenant_id),
+        **make_settings(custom_attribute, required_attribute, member_types, default_role, entra_tenant_id),
     }
     tenant = Gateway.from_environment().call("POST", "/manage/tenants", body)
     made = {key: tenant[key] for key in ("tenant_id", "name", "scim_url")}
@@ -130,9 +130,9 @@ def update(
 ) -> None:
     """Change some settings of a tenant; a list that is given replaces the one there is."""
     body = {
-        **_read_settings(settings),
+        **read_settings(settings),
         **drop_unset({"name": name, "identity_provider": idp.value if idp else None}),
-        **_render_settings(custom_attribute, required_attribute, member_types, default_role, entra_tenant_id),
+        **make_settings(custom_attribute, required_attribute, member_types, default_role, entra_tenant_id),
     }
     if not body:
         raise typer.BadParameter("nothing to change: give an option")
@@ -197,13 +197,14 @@ def render_setting(value: Any) -> str:
     return output.render_cell(value)
 
 
-def _render_settings(
+def make_settings(
     custom_attribute: list[str] | None,
     required_attribute: list[str] | None,
     member_types: str | None,
     default_role: list[str] | None,
     entra_tenant_id: str | None,
 ) -> dict[str, Any]:
+    """Return the settings that were given as options, as the API takes them."""
     return drop_unset(
         {
             "custom_attributes": [parse_custom_attribute(text) for text in custom_attribute or []],
@@ -215,7 +216,12 @@ def _render_settings(
     )
 
 
-def _read_settings(file: Path | None) -> dict[str, Any]:
+def read_settings(file: Path | None) -> dict[str, Any]:
+    """Return the settings in a file; none where there is no file.
+
+    Raises:
+        BadParameter: It holds no JSON object.
+    """
     if file is None:
         return {}
     try:

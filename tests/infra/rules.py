@@ -285,10 +285,7 @@ def evaluate(node: tree_sitter.Node | None, names: dict[str, Any]) -> Any:
     assert node is not None
     match node.type:
         case "string":
-            return "".join(
-                text_of(c) if c.type == "string_content" else str(evaluate(c.named_children[0], names))
-                for c in node.named_children
-            )
+            return "".join(text_in_string(c, names) for c in node.named_children)
         case "number":
             return int(text_of(node))
         case "boolean":
@@ -306,6 +303,21 @@ def evaluate(node: tree_sitter.Node | None, names: dict[str, Any]) -> Any:
             left, right = (evaluate(child, names) for child in node.named_children)
             return left == right
     raise ValueError(f"cannot compute {node.type}: {text_of(node)}")
+
+
+def text_in_string(node: tree_sitter.Node, names: dict[str, Any]) -> str:
+    """Return what a part of a string stands for: text, an escape, or an interpolated value."""
+    match node.type:
+        case "string_content":
+            return text_of(node)
+        case "escape_sequence":
+            code = re.fullmatch(r"\\u\{([0-9a-f]+)\}", text_of(node))
+            return (
+                chr(int(code[1], 16))
+                if code
+                else {"n": "\n", "r": "\r", "t": "\t"}.get(text_of(node)[1:], text_of(node)[1:])
+            )
+    return str(evaluate(node.named_children[0], names))
 
 
 def entry_of(file: Template, template: Template) -> dict[str, Any]:
