@@ -45,7 +45,7 @@ REQUEST_SECONDS = 12.0
 # As many as the protocol makes before it answers 409.
 ATTEMPTS_MAX = 10
 TASKS = 4
-CRASH_RATE = 0.02
+CRASH_RATE = 0.05
 
 
 class Outcome(StrEnum):
