@@ -51,9 +51,6 @@ param memberTypes array = ['User', 'Group']
 @description('Roles of a user that is created without any.')
 param defaultRoles array = []
 
-@description('What a SCIM DELETE of a user does: { mode: hard } or { mode: deactivate, purge_after_days: 30 }.')
-param deletion object = { mode: 'hard' }
-
 @description('Requests a second that the tenant may send, at least 25; 0: no limit of its own.')
 param requestsPerSecond int = 0
 
@@ -78,7 +75,6 @@ var entry = {
   required_attributes: requiredAttributes
   member_types: memberTypes
   default_roles: defaultRoles
-  deletion: deletion
   event_receivers: eventReceivers
   event_values: eventValues
 }

@@ -138,13 +138,6 @@ class Scope(StrEnum):
     SCIM_READ = "scim.read"  # the vendor's application: read, and follow the change feed
 
 
-class DeletionMode(StrEnum):
-    """What a SCIM DELETE of a user does."""
-
-    HARD = "hard"
-    DEACTIVATE = "deactivate"
-
-
 class Owner(StrEnum):
     """Who may change a tenant's settings: its entry, or the management API. One of them."""
 
@@ -198,18 +191,6 @@ class JsonWebKeySet(_Part):
     keys: tuple[JsonWebKey, ...] = Field((), max_length=KEYS_MAX)
 
 
-class DeletionPolicy(_Part):
-    """What happens to a user that the identity provider deletes.
-
-    Attributes:
-        mode: ``hard`` removes it at once; ``deactivate`` keeps it with ``active: false``.
-        purge_after_days: After how many days a deactivated one is removed.
-    """
-
-    mode: DeletionMode = DeletionMode.HARD
-    purge_after_days: int = Field(30, ge=1, le=3_650)
-
-
 class EventReceiver(_Part):
     """Where changes are delivered to. Kept with the tenant; delivery reads it."""
 
@@ -233,7 +214,6 @@ class TenantSettings(_Part):
         (MemberType.USER, MemberType.GROUP), min_length=1, max_length=2
     )
     default_roles: tuple[Text, ...] = Field((), max_length=DEFAULT_ROLES_MAX)
-    deletion: DeletionPolicy = DeletionPolicy()
     requests_per_second: int | None = Field(None, ge=REQUESTS_PER_SECOND_MIN, le=REQUESTS_PER_SECOND_MAX)
     event_receivers: tuple[EventReceiver, ...] = Field((), max_length=EVENT_RECEIVERS_MAX)
     event_values: bool = True

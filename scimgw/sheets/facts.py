@@ -84,7 +84,4 @@ def render_expectations(entry: TenantEntry) -> list[str]:
     if entry.default_roles:
         roles = ", ".join(escape(role) for role in entry.default_roles)
         lines.append(f"- A user that comes without a role gets: {roles}.")
-    if entry.deletion.mode.value == "deactivate":
-        days = entry.deletion.purge_after_days
-        lines.append(f"- A deleted user is kept, inactive, for {days} days, and then removed.")
     return ["", "## What this application expects", "", *lines] if lines else []

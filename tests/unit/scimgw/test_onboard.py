@@ -62,7 +62,7 @@ def test_the_written_file_declares_the_customer(onboard, tmp_path):
 
 def test_every_option_reaches_the_entry(onboard, tmp_path):
     settings = tmp_path / "settings.json"
-    settings.write_text(json.dumps({"requests_per_second": 50, "deletion": {"mode": "deactivate"}}))
+    settings.write_text(json.dumps({"requests_per_second": 50}))
 
     ran = onboard(
         *("Fabrikam", "--idp", "entra", "--entry", "fab-1", "--settings", str(settings)),
@@ -82,7 +82,6 @@ def test_every_option_reaches_the_entry(onboard, tmp_path):
     assert entry.default_roles == ("Reader",)
     assert entry.entra_tenant_id == DIRECTORY
     assert entry.requests_per_second == 50
-    assert entry.deletion.mode == "deactivate"
 
 
 def test_two_customers_have_two_ids(onboard, tmp_path):
@@ -254,14 +253,13 @@ def test_settings_that_matter_to_the_administrator_are_told(identity_provider):
             "required_attributes": ["emails"],
             "member_types": ["User"],
             "default_roles": ["Reader_1"],
-            "deletion": {"mode": "deactivate", "purge_after_days": 60},
         }
     )
 
     sheet = render_sheet(Facts(entry, URL, Credential.SECRET_TOKEN))
 
     assert TAG in sheet or f"`{TAG.rpartition(':')[0]}`" in sheet
-    assert all(text in sheet for text in ("`emails`", "users only", "Reader\\_1", "60 days"))
+    assert all(text in sheet for text in ("`emails`", "users only", "Reader\\_1"))
 
 
 @pytest.mark.parametrize("identity_provider", IdentityProvider)

@@ -58,7 +58,7 @@ def settings(**changes):
 def test_a_name_is_enough():
     made = settings()
 
-    assert (made.state, made.identity_provider, made.deletion.mode) == ("active", "entra", "hard")
+    assert (made.state, made.identity_provider) == ("active", "entra")
     assert made.member_types == ("User", "Group")
 
 
@@ -85,7 +85,6 @@ def test_an_entry_with_every_field_round_trips():
             "required_attributes": ["name.familyName", "shoeSize"],
             "member_types": ["User"],
             "default_roles": ["reader"],
-            "deletion": {"mode": "deactivate", "purge_after_days": 7},
             "requests_per_second": 100,
             "event_receivers": [{"name": "app", "url": "https://app.example/events"}],
         }
@@ -130,7 +129,7 @@ def test_an_entry_with_every_field_round_trips():
         ("member_types", ["Device"]),
         ("member_types", ["User", "User"]),
         ("default_roles", ["a", "A"]),
-        ("deletion", {"mode": "deactivate", "purge_after_days": 0}),
+        ("deletion", {"mode": "deactivate"}),
         ("requests_per_second", module.REQUESTS_PER_SECOND_MIN - 1),
         ("requests_per_second", module.REQUESTS_PER_SECOND_MAX + 1),
         ("event_receivers", [{"name": "a", "url": "http://app.example"}]),
