@@ -67,6 +67,13 @@ async def relay(timer: func.TimerRequest) -> None:  # noqa: ARG001
     await endpoints.run("relay")
 
 
+@app.function_name("deliver")
+@app.timer_trigger("timer", "30 * * * * *")
+async def deliver(timer: func.TimerRequest) -> None:  # noqa: ARG001
+    """Deliver events that a process left behind, and retry those that failed."""
+    await endpoints.run("deliver")
+
+
 @app.function_name("reconcile")
 @app.timer_trigger("timer", "30 */2 * * * *", run_on_startup=False)
 async def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001

@@ -64,6 +64,10 @@ class Settings(BaseSettings):
         le=400,
         description="How long entries of the change feed are kept: a consumer may be away as long as this.",
     )
+    allow_private_receivers: bool = Field(
+        False,
+        description="Local development only: events may go to this machine and network, and over http.",
+    )
     scan_candidates_max: int = Field(
         20_000, description="Resources that a filter without an index may read before it gets 400 tooMany."
     )

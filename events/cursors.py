@@ -15,7 +15,7 @@ class InvalidCursor(ValueError):
     """A text is no cursor, or one of another tenant's feed (becomes 400)."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Cursor:
     """A place in a feed: after everything up to here.
 

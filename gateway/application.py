@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import aiohttp
 from azure.core.credentials_async import AsyncTokenCredential
@@ -44,7 +45,11 @@ from tenants.tables import TableUnavailable
 from tenants.throttle import Buckets
 
 if TYPE_CHECKING:
+    from events.background import Deliveries, TenantEvents
+    from events.delivery import Delivery
+    from events.sender import Sender
     from events.tokens import Signer
+    from events.webhook_secrets import WebhookSecrets
     from tenants.entra import Entra
     from tenants.issuer_keys import IssuerKeyCache
     from tenants.oauth.token_endpoint import TokenEndpoint
@@ -253,11 +258,71 @@ class Application:
             caller,
             time.monotonic() + self.settings.request_seconds_max,
             scan_candidates_max=self.settings.scan_candidates_max,
-            on_commit=self.relays.start,
+            on_commit=self._committed,
         )
+
+    @cached_property
+    def webhook_secrets(self) -> "WebhookSecrets":
+        """Derives what webhooks are signed with."""
+        from events.webhook_secrets import WebhookSecrets  # noqa: PLC0415 - loads the cryptography
+
+        return WebhookSecrets(self.secrets)
+
+    @cached_property
+    def delivery(self) -> "Delivery":
+        """Serves receivers of events."""
+        from events.delivery import Delivery  # noqa: PLC0415
+        from events.messages import Messages  # noqa: PLC0415
+        from events.receivers import Receivers  # noqa: PLC0415
+        from events.records import Records  # noqa: PLC0415
+
+        return Delivery(
+            self.scim_table,
+            self.receivers_table,
+            Receivers(self.receivers_table),
+            Records(self.receivers_table),
+            Messages(self.signer, self.webhook_secrets),
+            self.sender,
+            owner=uuid4().hex,
+        )
+
+    @cached_property
+    def sender(self) -> "Sender":
+        """Outgoing requests to receivers. Only a laptop may send into its own network."""
+        from events.sender import Sender  # noqa: PLC0415
+
+        return Sender(allows_private=self.is_local and self.settings.allow_private_receivers)
+
+    @cached_property
+    def deliveries(self) -> "Deliveries":
+        """Delivers events in the background."""
+        from events.background import Deliveries  # noqa: PLC0415
+
+        return Deliveries(
+            self.delivery,
+            self.hints_table,
+            self.webhook_secrets,
+            self.find_tenant_events,
+            base_url=self.settings.public_url.rstrip("/"),
+        )
+
+    async def find_tenant_events(self, tenant_id: str) -> "TenantEvents | None":
+        """Return what deliveries know of a tenant, or None where there is none."""
+        from events.background import TenantEvents  # noqa: PLC0415
+
+        tenant = await self.registry.find(tenant_id)
+        if tenant is None:
+            return None
+        declared = tuple((receiver.name, receiver.url) for receiver in tenant.event_receivers)
+        return TenantEvents(tenant.id, tenant.is_active, tenant.event_values, declared)
+
+    def _committed(self, partition: str) -> None:
+        self.relays.start(partition)
+        self.deliveries.committed(partition)
 
     def _feed_grew(self, partition: str) -> None:
         self.arrivals.announce(partition)
+        self.deliveries.grown(partition)
 
     def _operators(self) -> list[OperatorVerifier]:
         from tenants.entra import EntraOperatorVerifier  # noqa: PLC0415
@@ -291,11 +356,13 @@ class Application:
             await asyncio.to_thread(self._make_local_secrets)
 
     def _make_local_secrets(self) -> None:
+        from events.webhook_secrets import WEBHOOK_KEY, make_webhook_key  # noqa: PLC0415
         from tenants.local_secrets import LocalSecretStore, make_pepper  # noqa: PLC0415
         from tenants.signing_keys import PEM_CONTENT_TYPE, generate_signing_key  # noqa: PLC0415
 
         assert isinstance(self.secrets, LocalSecretStore)
         self.secrets.ensure(PEPPER, make_pepper)
+        self.secrets.ensure(WEBHOOK_KEY, make_webhook_key)
         self.secrets.ensure(SIGNING_KEY, generate_signing_key, content_type=PEM_CONTENT_TYPE)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import azure.functions as func
 
+from events.receivers import ReceiverChanged
+from gateway import receivers
 from gateway.application import Application
 from gateway.http import (
     InvalidBody,
@@ -18,6 +20,8 @@ from gateway.http import (
     render_problem,
     split_path,
 )
+from scim.documents import Throttled as StorageBusy
+from scim.storage.errors import StorageError
 from tenants.authentication import Throttled, Unauthenticated
 from tenants.management import Management, Problem
 from tenants.secrets import SecretStoreUnavailable
@@ -35,8 +39,16 @@ class Call:
     """One authenticated request of an operator."""
 
     def __init__(
-        self, request: func.HttpRequest, management: Management, operator: str, links: Links
+        self,
+        request: func.HttpRequest,
+        management: Management,
+        operator: str,
+        links: Links,
+        *,
+        application: Application | None = None,
     ) -> None:
+        self.application = application
+        self.base_url = links.base_url
         self.request = request
         self.management = management
         self.operator = operator
@@ -118,6 +130,7 @@ ROUTES: dict[tuple[str, ...], dict[str, UseCase]] = {
     ("tenants", "*", "credentials", "*"): {"DELETE": _revoke_credential},
     ("tenants", "*", "credentials", "*", "rotate"): {"POST": _rotate_credential},
     ("entries",): {"GET": _list_entries},
+    **receivers.ROUTES,
 }
 
 
@@ -139,9 +152,12 @@ async def answer(application: Application, request: func.HttpRequest) -> func.Ht
         )
     except Problem as problem:
         return render_problem(problem.status, problem.detail, errors=problem.errors)
+    except ReceiverChanged as error:
+        conflict = receivers.changed_meanwhile(error)
+        return render_problem(conflict.status, conflict.detail)
     except InvalidBody as error:
         return render_problem(error.status, error.detail)
-    except (TableUnavailable, SecretStoreUnavailable):
+    except (TableUnavailable, SecretStoreUnavailable, StorageError, StorageBusy):
         _log.exception("manage_unavailable")
         return render_problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
@@ -171,7 +187,7 @@ async def _answer(application: Application, request: func.HttpRequest) -> func.H
             headers={"Allow": ", ".join(methods)},
         )
     links = Links(find_base_url(request, application.settings.public_url))
-    call = Call(request, application.management, principal.subject, links)
+    call = Call(request, application.management, principal.subject, links, application=application)
     status, value = await use_case(call, *ids)
     _log.info("managed method=%s route=%s operator=%s", request.method, _pattern(segments), principal.subject)
     return render_json(status, value) if value is not None else func.HttpResponse(status_code=status)

@@ -52,13 +52,16 @@ async def sweep(application: Application) -> None:
     _random.shuffle(partitions)
     relayed = await housekeeping.relay_all(application.scim_table, partitions, until=until)
     journals = await sweep_journals(application.scim_table, partitions, until=until)
+    undelivered = await application.deliveries.sweep_all(partitions, until)
     expired = await _expire_feeds(application, partitions, until)
     _log.info(
-        "swept tenants=%d relays_left=%d journals_finished=%d journals_left=%d entries_expired=%d",
+        "swept tenants=%d relays_left=%d journals_finished=%d journals_left=%d undelivered=%d "
+        "entries_expired=%d",
         len(partitions),
         relayed.left,
         journals.finished,
         journals.left,
+        undelivered,
         expired,
     )
 
@@ -77,8 +80,16 @@ async def _expire_feeds(application: Application, partitions: list[str], until: 
     return expired
 
 
+async def deliver(application: Application) -> None:
+    """Deliver what a process left behind, and what is to be tried again."""
+    left = await application.deliveries.sweep_hinted(time.monotonic() + RELAY_SECONDS_MAX)
+    if left:
+        _log.info("delivery_left tenants=%d", left)
+
+
 JOBS: dict[str, Callable[[Application], Awaitable[None]]] = {
     "relay": relay,
     "reconcile": reconcile,
     "sweep": sweep,
+    "deliver": deliver,
 }

@@ -101,6 +101,8 @@ def _serve(stack: ExitStack, port: int, data: Path | None) -> None:
         "SCIM_LOCAL_SECRETS_DIR": str(local.secrets),
         "SCIM_LOCAL_TENANTS_DIR": str(local.tenants),
         "SCIM_OPERATOR_TOKEN": token,
+        # A vendor's application under development listens on this machine. The host says so when it starts.
+        "SCIM_ALLOW_PRIVATE_RECEIVERS": "true",
     }
     state_dir = Path(os.environ.get(STATE_DIR_VARIABLE) or PROJECT_DIR / ".local").resolve()
     state_file = state_dir / OPERATOR_FILE
