@@ -126,7 +126,7 @@ def _read_query(request: func.HttpRequest) -> dict[str, str]:
     ``cursor`` asks for the first page.
     """
     params: Mapping[str, str] = request.params
-    if _CURSOR in params or _CURSOR not in request.url[:QUERY_LENGTH_MAX]:
+    if _CURSOR in params or _CURSOR not in request.url[:QUERY_LENGTH_MAX].lower():
         return dialects.normalise_query(params) if params else {}
     names = {name.lower() for name, _ in parse_qsl(urlsplit(request.url).query, keep_blank_values=True)}
     query = dialects.normalise_query(params)

@@ -32,6 +32,14 @@ class Answer:
     headers: dict[str, str]
 
 
+def check_error(answer: Answer, status: int, scim_type: str | None = None) -> None:
+    """RFC 7644 §3.12: the status is a text, and there is a detail."""
+    assert (answer.status, answer.body["status"]) == (status, str(status)), answer.body
+    assert answer.body["schemas"] == [ERROR]
+    assert answer.body["detail"]
+    assert answer.body.get("scimType") == scim_type, answer.body
+
+
 @dataclass
 class Client:
     """Sends requests of one credential to one tenant."""
