@@ -6,5 +6,6 @@ everything is read back and compared. Nothing here knows the gateway, or imports
 - ``words`` → ``people`` → ``changes``: who is provisioned and what happens to them (pure, seeded)
 - ``attributes`` → ``model`` → ``checks``: what must be true of an answer (pure)
 - ``entra_bodies``, ``okta_bodies``: the shapes of each dialect (pure)
-- ``peer`` → ``actions`` → ``entra``, ``okta``: the requests, one kind of action at a time, and the cycles
+- ``peer`` → ``asker`` → ``user_actions``, ``group_actions``: one request at a time, checked
+- ``entra``, ``okta`` → ``simulation``: the cycles, many subjects at a time (``stages``), and a run of them
 """

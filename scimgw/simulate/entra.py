@@ -6,7 +6,9 @@ from http import HTTPStatus
 from uuid import UUID
 
 from scimgw.simulate import checks
-from scimgw.simulate.actions import NOT_FOUND, Actions, swapped_case
+from scimgw.simulate.actions import Actions
+from scimgw.simulate.answer import Answer, Problem
+from scimgw.simulate.asker import NOT_FOUND
 from scimgw.simulate.attributes import (
     ACTIVE,
     ENTERPRISE,
@@ -18,13 +20,13 @@ from scimgw.simulate.attributes import (
     JsonObject,
 )
 from scimgw.simulate.changes import AttributeChange, Happening, happenings_for, plan_change, split_team
-from scimgw.simulate.checks import Answer, Problem
 from scimgw.simulate.entra_bodies import Writer, render_group, render_user
 from scimgw.simulate.model import ExpectedGroup, ExpectedUser, Model
 from scimgw.simulate.peer import Request
 from scimgw.simulate.people import make_external_id, random_for
 from scimgw.simulate.read_back import read_members
 from scimgw.simulate.stages import Stages
+from scimgw.simulate.user_actions import swapped_case
 
 # Every so many subjects, a look is taken that Entra takes at each: enough to find a server that fails it.
 REFERENCE_EVERY = 5

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from scimgw.simulate import checks, okta_bodies
-from scimgw.simulate.actions import NOT_FOUND, Actions, swapped_case
+from scimgw.simulate.actions import Actions
+from scimgw.simulate.answer import Answer, Problem
+from scimgw.simulate.asker import NOT_FOUND
 from scimgw.simulate.attributes import ACTIVE, EXTERNAL_ID
 from scimgw.simulate.changes import AttributeChange, Happening, happenings_for, plan_change, split_team
-from scimgw.simulate.checks import Answer, Problem
 from scimgw.simulate.entra import check_active
 from scimgw.simulate.model import ExpectedGroup, ExpectedUser, Model
 from scimgw.simulate.peer import Request
 from scimgw.simulate.people import make_external_id, random_for
 from scimgw.simulate.read_back import read_all
 from scimgw.simulate.stages import Stages
+from scimgw.simulate.user_actions import swapped_case
 
 # Every query of Okta's has these.
 FIRST_PAGE = (("startIndex", "1"), ("count", "100"))

@@ -15,8 +15,8 @@ from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 import aiohttp
 from yarl import URL
 
+from scimgw.simulate.answer import Answer
 from scimgw.simulate.authorization import Authorization
-from scimgw.simulate.checks import Answer
 from scimgw.simulate.record import Record
 
 # Entra gives up on a request after about this long.

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scimgw.simulate import checks
-from scimgw.simulate.actions import Actions, check_group, check_user
+from scimgw.simulate.actions import Actions
+from scimgw.simulate.answer import Answer, Problem
 from scimgw.simulate.attributes import EXTERNAL_ID, USER_NAME, JsonObject
-from scimgw.simulate.checks import Answer, Problem
+from scimgw.simulate.group_actions import check_group
 from scimgw.simulate.model import ExpectedGroup, State
 from scimgw.simulate.peer import Request
 from scimgw.simulate.stages import Stages
+from scimgw.simulate.user_actions import check_user
 
 KIND = "read back"
 PAGE = 100

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scimgw.simulate.checks import Problem
+from scimgw.simulate.answer import Problem
 
 type JsonObject = dict[str, Any]
 

@@ -8,8 +8,8 @@ import aiohttp
 
 from scimgw.loopback import is_loopback
 from scimgw.simulate.actions import Actions
+from scimgw.simulate.answer import Answer, Problem
 from scimgw.simulate.authorization import Authorization, NoAuthorization
-from scimgw.simulate.checks import Answer, Problem
 from scimgw.simulate.entra import EntraCycles
 from scimgw.simulate.entra_bodies import Dialect, Writer
 from scimgw.simulate.model import make_model

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from scimgw.simulate import attributes as a
 from scimgw.simulate import okta_bodies
+from scimgw.simulate.answer import Problem
 from scimgw.simulate.changes import DECK, AttributeChange, Happening, happenings_for, plan_change, split_team
 from scimgw.simulate.checks import check_attributes, check_members
 from scimgw.simulate.entra_bodies import Dialect, Writer, render_group, render_user
 from scimgw.simulate.model import make_model
 from scimgw.simulate.people import make_people, make_teams
-from scimgw.simulate.record import Problem, Record, percentile
+from scimgw.simulate.record import Record, percentile
 
 LEGACY, COMPLIANT = Writer(Dialect.LEGACY), Writer(Dialect.COMPLIANT)
 JO = {a.USER_NAME: "jo@x", a.ACTIVE: True, a.TITLE: "Nurse", a.FAMILY_NAME: "Young", a.WORK_EMAIL: "jo@x"}

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scimgw.simulate import checks
+from scimgw.simulate.answer import Answer, Problem
 from scimgw.simulate.attributes import ENTERPRISE, GROUP, MAPPED, USER, read_values
-from scimgw.simulate.checks import ERROR, LIST_RESPONSE, Answer, Problem
+from scimgw.simulate.checks import ERROR, LIST_RESPONSE
 from scimgw.simulate.entra import check_active, check_schemas
 from tests.unit.scimgw.defects import ENTRA, OKTA, on_answer
 from tests.unit.scimgw.scim_server import Exchange

@@ -11,13 +11,13 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
+from scimgw.simulate.answer import Answer
 from scimgw.simulate.authorization import (
     ClientCredentials,
     NoAuthorization,
     StaticToken,
     check_token_answer,
 )
-from scimgw.simulate.checks import Answer
 from scimgw.simulate.peer import (
     NETWORK_FAILURES_MAX,
     THROTTLED_MAX,
