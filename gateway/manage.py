@@ -8,7 +8,7 @@ from typing import Any
 import azure.functions as func
 
 from events.receivers import ReceiverChanged
-from gateway import receivers
+from gateway import doctor, receivers
 from gateway.application import Application
 from gateway.http import (
     InvalidBody,
@@ -97,6 +97,16 @@ async def _list_entries(call: Call) -> Answer:
     return HTTPStatus.OK, await call.management.list_entries()
 
 
+async def _examine(call: Call) -> Answer:
+    assert call.application is not None
+    return HTTPStatus.OK, await doctor.examine(call.application)
+
+
+async def _check_storage(call: Call, tenant_id: str) -> Answer:
+    assert call.application is not None
+    return HTTPStatus.OK, await doctor.check_storage(call.application, tenant_id, call.body)
+
+
 async def _list_credentials(call: Call, tenant_id: str) -> Answer:
     return HTTPStatus.OK, await call.management.list_credentials(tenant_id)
 
@@ -129,7 +139,9 @@ ROUTES: dict[tuple[str, ...], dict[str, UseCase]] = {
     ("tenants", "*", "credentials"): {"GET": _list_credentials, "POST": _issue_credential},
     ("tenants", "*", "credentials", "*"): {"DELETE": _revoke_credential},
     ("tenants", "*", "credentials", "*", "rotate"): {"POST": _rotate_credential},
+    ("tenants", "*", "storage-check"): {"POST": _check_storage},
     ("entries",): {"GET": _list_entries},
+    ("doctor",): {"GET": _examine},
     **receivers.ROUTES,
 }
 

@@ -1,0 +1,243 @@
+"""``/manage/doctor`` and the check of a tenant's rows, on real tables and a real folder of secrets."""
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import SecretStr
+
+from gateway.application import Application, close
+from gateway.doctor import (
+    EXPIRY_WARNING,
+    KEY_AGE_WARNING,
+    SKEW_FAILURE,
+    SKEW_WARNING,
+    check_settings,
+    examine,
+    judge_clock,
+    judge_secret,
+)
+from scim.storage import keys
+from scim.storage.changesets import Change, ChangeKind
+from settings import Settings
+from tenants.secrets import Secret
+from tests.hosts import PROJECT_DIR
+
+NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def bad(findings):
+    return {finding["check"] for finding in findings if finding["level"] != "ok"}
+
+
+async def test_a_sound_gateway_has_only_sound_findings(operate):
+    answer = await operate("GET", "/manage/doctor")
+
+    checks = {finding["check"] for finding in answer.json["findings"]}
+    assert answer.status == 200
+    assert answer.json["ok"]
+    assert bad(answer.json["findings"]) == set()
+    assert checks >= {
+        *(f"table {name}" for name in ("scim", "hints", "tenants", "credentials", "receivers")),
+        *("settings", "clock", "secret pepper", "secret signing-key", "signing keys", "tenants"),
+    }
+
+
+async def test_only_operators_may_ask(operate):
+    for method, path in [
+        ("GET", "/manage/doctor"),
+        ("POST", f"/manage/tenants/{uuid.uuid4()}/storage-check"),
+    ]:
+        assert (await operate(method, path, authorization="Bearer wrong")).status == 401
+
+
+async def test_every_problem_says_what_to_do(azurite, tmp_path):
+    """Without tables, without secrets, with an entry that no tenant can be."""
+    nowhere = azurite.connection_string.replace(f":{azurite.table_port}", ":1")
+    application = Application(
+        Settings(
+            table_connection_string=SecretStr(nowhere),
+            local_secrets_dir=tmp_path / "secrets",
+            public_url="https://gateway.example/scim",
+        )
+    )
+
+    found = await examine(application)
+    await close(application)
+
+    assert not found["ok"]
+    assert bad(found["findings"]) >= {
+        *(
+            "settings",
+            "table scim",
+            "clock",
+            "secret pepper",
+            "secret signing-key",
+            "signing keys",
+            "tenants",
+        ),
+    }
+    assert all(finding["next_step"] for finding in found["findings"] if finding["level"] != "ok")
+
+
+async def test_a_refused_entry_is_a_finding(operate, application, tmp_path):
+    (tmp_path / "entries" / "contoso.json").write_text(json.dumps({"id": "x", "name": "Contoso"}))
+    await application.registry.reconcile()
+
+    found = (await operate("GET", "/manage/doctor")).json
+
+    (entry,) = [finding for finding in found["findings"] if finding["check"] == "entry contoso.json"]
+    assert not found["ok"]
+    assert "id" in entry["detail"]
+    assert entry["next_step"]
+
+
+async def test_no_secret_is_told(operate, application):
+    answer = await operate("GET", "/manage/doctor")
+
+    for name in ("pepper", "signing-key"):
+        value = (await application.secrets.get(name)).value.get_secret_value()
+        assert value.encode() not in answer.body
+
+
+def azure(**changes):
+    values = {
+        "table_endpoint": "https://account.table.core.windows.net",
+        "key_vault_uri": "https://vault.vault.azure.net",
+        "operator_tenant_id": str(uuid.uuid4()),
+        "operator_audience": "api://gateway",
+    }
+    return Settings(**{**values, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "level"),
+    [
+        ({}, "ok"),
+        ({"public_url": "https://scim.example.com/"}, "ok"),
+        ({"local_secrets_dir": "/tmp/secrets"}, "failing"),  # noqa: S108 - nothing is written
+        ({"operator_token": SecretStr("x")}, "warning"),
+        ({"operator_audience": ""}, "failing"),
+        ({"public_url": "scim.example.com"}, "failing"),
+        ({"public_url": "https://scim.example.com/scim"}, "failing"),
+        ({"public_url": "http://scim.example.com"}, "failing"),
+        ({"entra_authority": "http://login.example.com"}, "failing"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_found(changes, level):
+    assert [finding.level for finding in check_settings(azure(**changes))] == [level]
+
+
+@pytest.mark.parametrize(
+    ("dated", "level"),
+    [
+        (NOW, "ok"),
+        (NOW - SKEW_WARNING - SECOND, "ok"),
+        (NOW - SKEW_WARNING - 2 * SECOND, "warning"),
+        (NOW + SKEW_WARNING, "ok"),
+        (NOW + SKEW_WARNING + SECOND, "warning"),
+        (NOW + SKEW_FAILURE + SECOND, "failing"),
+        (NOW - SKEW_FAILURE - 2 * SECOND, "failing"),
+    ],
+)
+def test_clocks_may_differ_by_half_the_leeway(dated, level):
+    """Dates are cut to the second: an answer dated a second early is still in time."""
+    assert judge_clock(dated, NOW, NOW).level == level
+
+
+def test_a_slow_answer_is_no_skew():
+    assert judge_clock(NOW, NOW - 5 * SECOND, NOW + 5 * SECOND).level == "ok"
+
+
+@pytest.mark.parametrize(
+    ("created", "expires", "level"),
+    [
+        (NOW - KEY_AGE_WARNING, None, "ok"),
+        (NOW - KEY_AGE_WARNING - timedelta(days=1), None, "warning"),
+        (NOW, NOW + EXPIRY_WARNING, "ok"),
+        (NOW, NOW + EXPIRY_WARNING - SECOND, "warning"),
+    ],
+)
+def test_an_old_key_is_warned_of_and_one_that_ends(created, expires, level):
+    secret = Secret("pepper", SecretStr("x"), "1", created, expires=expires)
+
+    assert judge_secret(secret, [secret], NOW).level == level
+
+
+def test_a_key_with_a_follower_may_end():
+    ending = Secret("pepper", SecretStr("x"), "1", NOW, expires=NOW + SECOND)
+    follower = Secret("pepper", SecretStr("x"), "2", NOW)
+
+    assert judge_secret(ending, [follower, ending], NOW).level == "ok"
+
+
+# --- the rows of a tenant ---
+
+
+@pytest.fixture
+async def orphan(application, tenant):
+    """A row that names a user who is not there."""
+    row_key = keys.user_name("nobody@example.com")
+    await application.scim_table.submit(
+        keys.partition(tenant["tenant_id"]),
+        [Change(ChangeKind.CREATE, row_key, {"id": uuid.uuid4().hex, "op": "k" + "0" * 26})],
+    )
+    return row_key
+
+
+async def check(operate, tenant, body):
+    return await operate("POST", f"/manage/tenants/{tenant['tenant_id']}/storage-check", body)
+
+
+async def test_a_tenant_in_order_has_no_findings(operate, tenant):
+    answer = await check(operate, tenant, {})
+
+    assert answer.status == 200
+    assert answer.json | {"seconds": 0} == {
+        "tenant_id": tenant["tenant_id"], "ok": True, "repair": False, "seconds": 0,
+        "count": 0, "findings": [],
+    }
+
+
+async def test_a_check_changes_nothing_unless_it_shall_repair(operate, application, tenant, orphan):
+    found = [(await check(operate, tenant, body)).json for body in ({}, {"repair": False})]
+
+    assert [item["ok"] for item in found] == [False, False]
+    assert found[0]["findings"][0]["subject"] == orphan
+    partition = keys.partition(tenant["tenant_id"])
+    assert await application.scim_table.get(partition, orphan) is not None
+
+
+async def test_a_repair_mends_and_the_next_check_finds_nothing(operate, tenant, orphan):
+    mended = (await check(operate, tenant, {"repair": True})).json
+
+    assert (mended["ok"], mended["count"], mended["findings"][0]["repaired"]) == (True, 1, True)
+    assert (await check(operate, tenant, {})).json["count"] == 0
+
+
+@pytest.mark.parametrize("body", [{"repair": "yes"}, {"repair": 1}, {"repare": True}])
+async def test_a_body_that_is_not_understood_repairs_nothing(operate, tenant, body):
+    assert (await check(operate, tenant, body)).status == 422
+
+
+@pytest.mark.parametrize("tenant_id", [str(uuid.uuid4()), "x"])
+async def test_an_unknown_tenant_is_404(operate, tenant_id):
+    assert (await check(operate, {"tenant_id": tenant_id}, {})).status == 404
+
+
+async def test_a_tenant_too_large_for_one_request_is_told_so(operate, tenant, monkeypatch):
+    monkeypatch.setattr("gateway.doctor.STORAGE_SECONDS_MAX", 0)
+
+    answer = await check(operate, tenant, {})
+
+    assert answer.status == 503
+    assert "rows" in answer.json["detail"]
+
+
+def test_the_management_api_is_described(azurite):
+    text = (PROJECT_DIR / "docs" / "reference" / "management-api.md").read_text()
+
+    assert "GET /manage/doctor" in text
+    assert "storage-check" in text
