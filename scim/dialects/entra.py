@@ -162,9 +162,9 @@ def unwrap_array(value: Any) -> Any:
         [{"op": "remove", "path": f"{_ENTERPRISE}:manager"}],
     ),
 )
-def is_hollow(attribute: AttributeDefinition, content: Mapping[str, Any]) -> bool:
+def is_hollow(content: Mapping[str, Any]) -> bool:
     """An object whose ``value`` is sent empty is no value at all: no manager, no member, no address."""
-    return "value" in content and content["value"] is None and attribute.value is not None
+    return "value" in content and content["value"] is None
 
 
 @rule(

@@ -63,7 +63,7 @@ def _read_complex(attribute: AttributeDefinition, value: Any, *, keep_nulls: boo
     if not isinstance(value, dict):
         return value
     content = _read_sub_attributes(attribute.sub_attributes, value)
-    if is_hollow(attribute, content) or (not value and attribute.is_reference):
+    if is_hollow(content) or (not value and attribute.is_reference):
         return None
     if keep_nulls:
         return content

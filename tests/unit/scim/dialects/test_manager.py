@@ -62,7 +62,7 @@ def test_every_form_of_nothing_clears(dialects: Any, before: Any, operation: Any
 
 
 def test_a_read_only_sub_attribute_alone_changes_nothing(dialects: Any):
-    start = {"userName": "jo", ENTERPRISE: {"manager": {"value": "old"}}}
+    start = {"userName": "jo", ENTERPRISE: {"manager": {"value": "old", "$ref": "../Users/old"}}}
     for operation in (
         {"op": "replace", "path": "manager", "value": {"displayName": "Kim"}},
         {"op": "replace", "value": {"manager": {"displayName": "Kim", "nope": 1}}},
