@@ -9,6 +9,7 @@ An assertion with a ``jti`` is taken once. The first kind must have one (OpenID 
 none, live for an hour and may be sent again.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
@@ -183,14 +184,10 @@ def _check_with_any(jwt: Jwt, keys: Sequence[PublicKey]) -> None:
         InvalidJwt: None of them signed it.
     """
     named = [key for key in keys if jwt.kid and key.kid == jwt.kid] or list(keys)
-    for number, key in enumerate(named, start=1):
-        try:
-            check_signature(jwt, key, ALGORITHMS)
-        except InvalidJwt:
-            if number == len(named):
-                raise
-        else:
-            return
+    for key in named[:-1]:
+        with contextlib.suppress(InvalidJwt):
+            return check_signature(jwt, key, ALGORITHMS)
+    return check_signature(jwt, named[-1], ALGORITHMS)
 
 
 def _check_lifetime(jwt: Jwt, now: float, seconds_max: float) -> None:

@@ -214,6 +214,25 @@ async def test_failing_vault_is_left_alone_as_long_as_it_asks(server, store, clo
     assert reads(server.vault) == asked + 2
 
 
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("7", 7.0),
+        ("-3", 0.0),
+        ("soon", None),
+        ("Fri, 04 Jan 2030 12:00:30 GMT", 30.0),
+        ("Fri, 04 Jan 2030 11:00:00 GMT", 0.0),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value, seconds):
+    """RFC 9110 §10.2.3."""
+    now = datetime(2030, 1, 4, 12, tzinfo=UTC)
+
+    assert key_vault_module._parse_retry_after(value, now) == seconds
+
+
 async def test_back_off_grows_with_each_failure_up_to_its_bound(server, store, clock, administrator):
     await administrator.set("pepper", "one")
     await store.get("pepper")

@@ -16,7 +16,7 @@ from tenants.oauth.clients import federated_client
 from tenants.oauth.metadata import Endpoints
 from tenants.oauth.token_request import ClientAssertion
 from tenants.tenant import FederatedIssuer, Scope, Tenant, make_stand_in
-from tests.oauth.forge import ec_key, forge, kid_of, public_jwk, public_pem, rsa_key
+from tests.oauth.forge import ec_key, forge, kid_of, public_jwk, public_key, public_pem, rsa_key
 
 TENANT = "11111111-2222-4333-8444-555555555555"
 OTHER_TENANT = "99999999-8888-4777-8666-555555555555"
@@ -188,6 +188,21 @@ async def test_client_of_another_tenant_is_unknown(send, claims, endpoints):
 async def test_client_with_a_secret_cannot_assert(send, claims, credentials):
     issued = await credentials.issue(TENANT, CredentialOrder(kind=CredentialKind.OAUTH_CLIENT), "test")
     named = issued.credential.credential_id
+
+    await refused(send(sign(claims, iss=named, sub=named)))
+
+
+async def test_stand_in_key_opens_nothing(send, claims, assertions):
+    """What an unknown client's assertion is checked with serves the clock only."""
+    assertions._stand_in = public_key(ec_key("stand-in"))
+
+    await refused(send(sign(claims, key=ec_key("stand-in"), iss="x", sub="x", header={})))
+
+
+async def test_client_with_a_broken_key_set_is_unknown(send, claims, credentials):
+    """Such a set cannot be registered; if it were in the table, the answer is still no."""
+    order = CredentialOrder(kind=CredentialKind.JWK, jwks={"keys": "none"})
+    named = (await credentials.issue(TENANT, order, "test")).credential.credential_id
 
     await refused(send(sign(claims, iss=named, sub=named)))
 

@@ -200,6 +200,20 @@ async def test_declared_keys_get_a_token(send, make_tenant, time):
     assert parse_jwt(issued.access_token).claims["client_id"] == TENANT
 
 
+async def test_suspended_tenant_gets_none_by_assertion_either(send, make_tenant, registry, time):
+    await make_tenant(jwks={"keys": [public_jwk(ec_key("client"))]})
+    await registry.change(TENANT, {"state": "suspended"})
+    claims = {
+        "iss": TENANT,
+        "sub": TENANT,
+        "aud": Endpoints(ORIGIN, TENANT).token,
+        "exp": int(time.stamp()) + 60,
+        "jti": "1",
+    }
+
+    await refused(send(ClientAssertion("", forge(ec_key("client"), claims, header={}))))
+
+
 async def test_missing_signing_key_is_unavailable_not_refused(
     send, tenant, issue_client, secret_store, signing
 ):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tenants.oauth.used_assertions import USED_MAX, UsedAssertions, plan_use
-from tenants.tables import TableUnavailable
+from tenants.tables import RowExists, TableUnavailable
 
 TENANT = "11111111-2222-4333-8444-555555555555"
 
@@ -85,6 +85,18 @@ async def test_full_row_fits_into_the_table(table):
 
     assert await used.use(TENANT, "c", "a", expires=1_900_000_000.0, now=100.0)
     assert not await used.use(TENANT, "c", "b", expires=1_900_000_000.0, now=100.0)
+
+
+async def test_row_that_never_stands_still_is_no_permission(table):
+    class Contended:
+        async def get(self, *key):
+            return None
+
+        async def create(self, *key):
+            raise RowExists
+
+    with pytest.raises(TableUnavailable):
+        await UsedAssertions(Contended()).use(TENANT, "c", "a", expires=200.0, now=100.0)
 
 
 async def test_table_that_is_away_is_no_permission(table):
