@@ -33,8 +33,7 @@ def parse_filter(text: str) -> FilterNode:
     try:
         node = ScimFilter(shape).ast
     except InvalidFilterException:
-        ScimFilter(text)  # names the column of the text that was sent
-        raise
+        return ScimFilter(text).ast  # fails as well, and names the column of the text that was sent
     try:
         return _filled(node, [_parse_literal(literal) for literal in literals])
     except UnicodeEncodeError as error:

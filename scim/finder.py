@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from scim2_models import InvalidCursorException, NotImplementedException, TooManyException
+from scim2_models import NotImplementedException, TooManyException
 
 from scim import dialects
 from scim.completion import complete
@@ -143,10 +143,10 @@ class Finder:
             raise TooManyException(detail=f"Types sorted together end at the {SORTED_DEPTH_MAX}th resource")
         for search in searches:
             key = search.part.sort_key
+            assert key is not None
             page = await self._find(replace(search, part=replace(search.part, start_index=1, count=end)))
             total += _exact(page)
-            if key is not None:
-                found.extend((key(document.content), document) for document in page.documents)
+            found.extend((key(document.content), document) for document in page.documents)
         found.sort(key=lambda each: each[0], reverse=request.descending)
         return Page(total, [document for _, document in found[request.start_index - 1 : end]])
 
@@ -157,13 +157,12 @@ class Finder:
 
         Raises:
             NotImplementedException: A sort order across types needs an index (501).
-            InvalidCursorException: The position is none of ours.
         """
         if request.sort_by is not None:
             raise NotImplementedException(
                 detail="Types sorted together cannot be paged by cursor; use startIndex"
             )
-        place, after = _read_position(position, len(searches))
+        place, after = (position[_TYPE], position[_POSITION]) if position is not None else (0, None)
         documents = list[Document]()
         for number in range(place, len(searches)):
             part = replace(searches[number].part, after=after, count=request.count - len(documents))
@@ -178,15 +177,5 @@ class Finder:
 
 
 def _exact(page: Page) -> int:
-    if page.total is None:
-        raise ValueError("The directory gave no total for a search by index")
+    assert page.total is not None, "only a search by cursor may have no total"
     return page.total
-
-
-def _read_position(position: Any, places: int) -> tuple[int, Any]:
-    if position is None:
-        return 0, None
-    place = position.get(_TYPE) if isinstance(position, dict) else None
-    if not isinstance(place, int) or not 0 <= place < places:
-        raise InvalidCursorException
-    return place, position.get(_POSITION)

@@ -22,7 +22,6 @@ from typing import Any, Final
 from scim2_models import (
     ConflictException,
     Context,
-    InvalidCursorException,
     NotFoundException,
     NotImplementedException,
 )
@@ -362,12 +361,7 @@ class Handler(AsyncScimHandler):
         """
         if not search.cursor:
             return None
-        position = self.service.cursors.open(
-            search.cursor, digest, search.count, limits.CURSOR_TIMEOUT_SECONDS
-        )
-        if position is None:
-            raise InvalidCursorException
-        return position
+        return self.service.cursors.open(search.cursor, digest, search.count, limits.CURSOR_TIMEOUT_SECONDS)
 
 
 def _precondition(conditions: Conditions, method: str) -> Callable[[Document], object]:

@@ -83,9 +83,8 @@ def compile_filter(node: FilterNode, catalogues: Sequence[Catalogue]) -> Predica
         case Not():
             negated = compile_filter(node.expr, catalogues)
             return lambda content: not negated(content)
-        case LogicalExpr():
-            return _joined(node.op, [compile_filter(term, catalogues) for term in node.terms])
-    raise TypeError(type(node).__name__)
+    assert isinstance(node, LogicalExpr)
+    return _joined(node.op, [compile_filter(term, catalogues) for term in node.terms])
 
 
 def get_attribute(attr_path: AttrPath, catalogues: Sequence[Catalogue]) -> Attribute | None:
@@ -215,9 +214,8 @@ def _element_filter(node: FilterNode, attribute: Attribute) -> _Test:
         case Not():
             negated = _element_filter(node.expr, attribute)
             return lambda element: not negated(element)
-        case LogicalExpr():
-            return _joined(node.op, [_element_filter(term, attribute) for term in node.terms])
-    raise InvalidFilterException(detail="A value path cannot stand in another one")
+    assert isinstance(node, LogicalExpr)  # the grammar has no value path in another one
+    return _joined(node.op, [_element_filter(term, attribute) for term in node.terms])
 
 
 def _get_sub_attribute(attr_path: AttrPath, attribute: Attribute) -> Attribute:
@@ -240,9 +238,8 @@ def _value_filter(node: FilterNode, attribute: Attribute) -> _Test:
         case Not():
             negated = _value_filter(node.expr, attribute)
             return lambda value: not negated(value)
-        case LogicalExpr():
-            return _joined(node.op, [_value_filter(term, attribute) for term in node.terms])
-    raise InvalidFilterException(detail="A value path cannot stand in another one")
+    assert isinstance(node, LogicalExpr)
+    return _joined(node.op, [_value_filter(term, attribute) for term in node.terms])
 
 
 def _test(node: Comparison, attribute: Attribute) -> _Test:

@@ -61,10 +61,8 @@ class Projection:
             return content
         projected = _selected(content, self.included) if self.included is not None else content
         projected = _remaining(projected, self.excluded) if self.excluded else projected
-        if "schemas" in projected:
-            projected["schemas"] = [
-                urn for urn in projected["schemas"] if urn not in content or urn in projected
-            ]
+        schemas = content["schemas"]
+        projected["schemas"] = [urn for urn in schemas if urn not in content or urn in projected]
         return projected
 
 

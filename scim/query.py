@@ -156,10 +156,9 @@ class _Planner:
                 return self.is_about_members(node.expr)
             case LogicalExpr():
                 return any(self.is_about_members(term) for term in node.terms)
-            case Comparison() | Present() | ValuePath():
-                attribute = get_attribute(node.attr_path, self._catalogues)
-                return attribute is not None and not attribute.schema and attribute.name == self._apart
-        return False
+        assert isinstance(node, Comparison | Present | ValuePath)
+        attribute = get_attribute(node.attr_path, self._catalogues)
+        return attribute is not None and not attribute.schema and attribute.name == self._apart
 
     def _compared_member(self, node: FilterNode) -> str | None:
         """Return the id that a term compares ``members.value`` or ``groups.value`` with, by ``eq`` alone."""
@@ -178,14 +177,13 @@ class _Planner:
         if not isinstance(node, Comparison) or not isinstance(node.value, str):
             return None
         attribute = comparison_attribute(node.attr_path, self._catalogues)
-        if attribute is None:
-            return None
+        path = attribute.path if attribute is not None else ""
         if node.op is CompareOperator.eq:
-            return self._equality_access(attribute.path, node.value)
+            return self._equality_access(path, node.value)
         if node.op is CompareOperator.sw and node.value:
             prefix = Access.USER_NAME_PREFIX if self._is_user else Access.DISPLAY_NAME_PREFIX
             indexed = "userName" if self._is_user else "displayName"
-            return _Access(4, prefix, node.value) if attribute.path == indexed else None
+            return _Access(4, prefix, node.value) if path == indexed else None
         return None
 
     def _equality_access(self, path: str, value: str) -> _Access | None:

@@ -4,7 +4,8 @@ What is overridden and why:
 
 - ``match``: the Functions host does not care for case or trailing slashes, and neither do the clients; the
   engine does for all but the resource types. Also the hot path, so two look-ups in place of twenty patterns.
-- ``authorize``: a credential with the scope ``scim.read`` alone may not write.
+- ``check_permission`` in place of ``authorize``: a credential with the scope ``scim.read`` alone may not
+  write, and that is known before the resource type is.
 - ``schema``, ``resource_type``: found in any case, as URNs and names are elsewhere.
 - ``decode_body``: the stricter reading of ``scim.body``.
 """
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from scim2_models import ForbiddenException, NotFoundException, ResourceType
+from scim2_models import ForbiddenException, NotFoundException
 from scim2_server.cursor import Cursors
 from scim2_server.errors import MethodNotAllowedException
 from scim2_server.requests import ScimRequest
@@ -100,14 +101,6 @@ class Service(ScimService):
     def kind_at(self, target: Target) -> Kind:
         """Return the resource type that a target is about."""
         return self.provider.kinds[_ENDPOINTS[str(target.endpoint).lower()]]
-
-    def authorize(self, request: ScimRequest, target: Target, resource_type: ResourceType) -> None:  # noqa: ARG002
-        """Refuse writes to a credential that may only read.
-
-        Raises:
-            ForbiddenException: It may not (403).
-        """
-        self.check_permission(request.subject, target.operation)
 
     @staticmethod
     def check_permission(caller: Caller, operation: Operation) -> None:

@@ -48,6 +48,7 @@ def projected(attributes: Any = None, excluded: Any = None) -> JsonObject:
         ("department", {ENTERPRISE: {"department": "d"}}),
         ("manager.$ref", {ENTERPRISE: {"manager": {"$ref": "r"}}}),
         ("unknown", {}),
+        ("manager.displayName,emails.display", {}),
         ("title,password,nickName", {}),
         (
             ["active", "userName,name.familyName"],
@@ -92,7 +93,7 @@ def test_excluded_attributes_are_left_out(excluded: str, changed: JsonObject):
 
 def test_nothing_asked_keeps_everything():
     """Empty parameters ask for nothing."""
-    for attributes, excluded in ((None, None), ("", ""), (" , ", None), ([], [])):
+    for attributes, excluded in ((None, None), ("", ""), (" , ", None), ([], []), (None, "title,unknown")):
         assert projected(attributes, excluded) == JO
 
 

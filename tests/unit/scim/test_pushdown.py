@@ -128,6 +128,10 @@ def test_what_the_filter_matches_is_let_through(content: JsonObject, node: Filte
         ('active eq "False" or displayName eq "x"', "(ac eq false or dn eq 'x')"),
         ('meta.lastModified ge "2011-05-13T06:42:34.5+02:00"', "lm ge '2011-05-13T04:42:34'"),
         ('meta.lastModified lt "2011-05-13T04:42:34Z"', "lm lt '2011-05-13T04:42:35'"),
+        (
+            'meta.lastModified eq "2011-05-13T04:42:34Z"',
+            "(lm ge '2011-05-13T04:42:34' and lm lt '2011-05-13T04:42:35')",
+        ),
     ],
 )
 def test_these_conditions_are_pushed(text: str, condition: str):
@@ -141,6 +145,8 @@ def test_these_conditions_are_pushed(text: str, condition: str):
         'title eq "x"',
         'displayName ne "x"',
         'displayName co "x"',
+        'meta.lastModified ne "2011-05-13T04:42:34Z"',
+        'meta.lastModified sw "2011"',
         'displayName ew "x"',
         'displayName sw ""',
         'displayName sw "é"',

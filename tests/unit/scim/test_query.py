@@ -60,6 +60,7 @@ def access(query: Query) -> tuple[Any, ...]:
         ("groups pr", (Access.SCAN, "", "", True, False)),
         ('groups.display eq "Sales"', (Access.SCAN, "", "", True, False)),
         ('groups pr and userName eq "jo"', (Access.USER_NAME, "jo", "", True, False)),
+        ("groups pr and title pr and active eq true", (Access.SCAN, "", "", False, False)),
         (f'groups eq "{A}" or title pr', (Access.SCAN, "", "", True, False)),
         (f'groups eq "{A}" and groups eq "{B}"', (Access.SCAN, "", "", True, False)),
         (f'not (groups eq "{A}")', (Access.SCAN, "", "", True, False)),

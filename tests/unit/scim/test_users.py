@@ -506,9 +506,10 @@ async def test_operations_have_a_limit(client: Client):
 )
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
 async def test_a_write_that_met_another_is_repeated(
-    client: Client, method: str, conflicts: int, is_done: bool
+    client: Client, method: str, conflicts: int, is_done: bool, monkeypatch: pytest.MonkeyPatch
 ):
     """Read again, applied again, written again, ten times at most; then 409, never 412."""
+    monkeypatch.setattr("scim.handler._FIRST_WAIT_SECONDS_MAX", 0.0)
     assert isinstance(client.directory, MemoryDirectory)
     user_id = await client.create_user("jo")
     body: dict[str, Any] = {"schemas": [USER], "userName": "jo", "title": "x"}
