@@ -11,9 +11,8 @@ from typer.core import TyperGroup
 
 from scimgw import output
 from scimgw.client import GatewayError
-from scimgw.commands import credentials, directory, keys, simulate, tenants
+from scimgw.commands import credentials, directory, doctor, keys, simulate, tenants
 from scimgw.commands.demo import demo
-from scimgw.commands.doctor import doctor
 from scimgw.commands.onboard import onboard
 from scimgw.commands.serve import serve
 
@@ -43,10 +42,10 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(directory.users, name="users")
 app.add_typer(directory.groups, name="groups")
 app.add_typer(simulate.app, name="simulate")
+app.add_typer(doctor.app, name="doctor")
 tenants.app.command("onboard")(onboard)
 app.command("serve")(serve)
 app.command("demo")(demo)
-app.command("doctor")(doctor)
 
 
 def main() -> None:

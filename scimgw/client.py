@@ -81,6 +81,8 @@ class Gateway:
         path: str,
         body: JsonObject | None = None,
         query: Mapping[str, str] | None = None,
+        *,
+        seconds_max: float = REQUEST_SECONDS_MAX,
     ) -> JsonObject:
         """Send a request and return the JSON object that came back; an empty one where nothing did.
 
@@ -89,15 +91,17 @@ class Gateway:
             GatewayError: No answer, any other status that is no success, or no JSON.
         """
         url = f"{self.url}{path}{'?' + urlencode(query) if query else ''}"
-        status, text = asyncio.run(self._exchange(method, url, body))
+        status, text = asyncio.run(self._exchange(method, url, body, seconds_max))
         return read_answer(status, text, path)
 
-    async def _exchange(self, method: str, url: str, body: JsonObject | None) -> tuple[int, str]:
+    async def _exchange(
+        self, method: str, url: str, body: JsonObject | None, seconds_max: float
+    ) -> tuple[int, str]:
         headers = {
             "Authorization": f"Bearer {self.token.get_secret_value()}",
             "Accept": "application/json, application/scim+json, application/problem+json",
         }
-        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS_MAX)
+        timeout = aiohttp.ClientTimeout(total=seconds_max)
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout, trust_env=not is_loopback(url)) as session,
@@ -107,7 +111,7 @@ class Gateway:
         except aiohttp.ClientConnectorError:
             raise GatewayError(f"cannot connect to {self.url}: is `make serve` running?") from None
         except TimeoutError:
-            raise GatewayError(f"{self.url} did not answer within {REQUEST_SECONDS_MAX:.0f} s") from None
+            raise GatewayError(f"{self.url} did not answer within {seconds_max:.0f} s") from None
         except (aiohttp.ClientError, ValueError) as error:
             raise GatewayError(f"{self.url} cannot be asked: {error}") from None
 

@@ -40,7 +40,8 @@ what is meant for a person goes to standard error:
 | `credentials list` | `{{"credentials": [{{"credential_id", "kind", "label", "scope", "state", "created", "expires", "last_used", …}}, …]}}` |
 | `users list`, `groups list` | `{{"users": [resource, …]}}`, `{{"groups": [resource, …]}}`: resources as SCIM writes them |
 | `simulate entra`, `okta` | `{{"agreed", "dialect", "url", "seed", "prefix", "users", "groups", "operations": [{{"kind", "count", "failures", "p50_ms", "p95_ms", "p99_ms"}}, …], "total": {{…, "seconds", "per_second"}}, "throttled", "network_failures", "notes", "disagreements": [{{"kind", "subject", "text", "request"}}, …]}}` |
-| `doctor` | `{{"url", "ok", "checks": [{{"check", "problem"}}, …]}}` |
+| `doctor` | `{{"url", "ok", "findings": [{{"check", "level", "detail", "next_step"}}, …]}}`; levels `ok`, `warning`, `failing` |
+| `doctor storage` | `{{"tenant_id", "ok", "repair", "seconds", "count", "findings": [{{"kind", "meaning", "subject", "detail", "repaired"}}, …]}}` |
 """
 
 
@@ -54,6 +55,8 @@ def render_reference() -> str:
 
 def _walk(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, command in group.commands.items():
+        if getattr(command, "invoke_without_command", False):
+            yield f"{prefix}{name}", command
         if hasattr(command, "commands"):
             yield from _walk(command, f"{prefix}{name} ")
         else:

@@ -189,30 +189,3 @@ def test_a_server_that_ends_early_does_not_loop():
         assert list(Gateway(url, SecretStr("t")).read_resources("t1", "Users")) == []
 
     assert len(seen) == 1
-
-
-def test_doctor_is_content_with_a_sound_gateway(scimgw):
-    ran = scimgw("doctor", "--json")
-
-    assert ran.status == 0
-    assert ran.json["ok"] is True
-
-
-def test_doctor_is_a_table_for_people(scimgw):
-    ran = scimgw("doctor")
-
-    assert ran.status == 0
-    assert "knows this operator" in ran.out
-
-
-def test_doctor_says_what_is_missing(run):
-    def answer(request: web.BaseRequest) -> web.Response:
-        if request.path == "/health":
-            return web.json_response({"status": "failing", "problems": ["Set the pepper."]}, status=503)
-        return web.json_response({"tenants": []})
-
-    with answering(answer) as (url, _):
-        ran = run("doctor", "--json", SCIMGW_URL=url, SCIMGW_OPERATOR_TOKEN="t")
-
-    assert ran.status == 1
-    assert [check["problem"] for check in ran.json["checks"]] == ["Set the pepper.", None]
