@@ -29,7 +29,7 @@ from tenants.orders import (
 )
 from tenants.registry import Registry, TenantDeclared, TenantExists, TenantNotFound
 from tenants.secrets import SecretNotFound
-from tenants.tenant import State, TenantSettings, find_guid
+from tenants.tenant import KEYS_MAX, JsonWebKeySet, State, TenantSettings, find_guid
 from tenants.tenant_rows import TenantRecord
 from tenants.views import Json, Links, render_credential, render_issued, render_tenant, render_time
 
@@ -164,7 +164,7 @@ class Management:
             request.label,
             request.scope,
             timedelta(days=request.expires_days),
-            request.jwks.model_dump() if request.jwks.keys else {},
+            _parse_keys(request.jwks),
         )
         try:
             issued = await self._credentials.issue(tenant.id, order, operator)
@@ -195,7 +195,7 @@ class Management:
                 credential_id,
                 overlap=timedelta(days=request.overlap_days),
                 lifetime=timedelta(days=request.expires_days),
-                jwks=request.jwks.model_dump() if request.jwks.keys else {},
+                jwks=_parse_keys(request.jwks),
                 issued_by=operator,
             )
         except CredentialNotFound:
@@ -228,6 +228,20 @@ def _parse[Model: BaseModel](model: type[Model], body: Json) -> Model:
         return model.model_validate(body)
     except ValidationError as error:
         raise _invalid(error) from None
+
+
+def _parse_keys(keys: JsonWebKeySet) -> Json:
+    """Return a client's public keys; a key that could never check a signature is refused now."""
+    if not keys.keys:
+        return {}
+    from tenants.jwks import InvalidJwk, parse_registered_jwks  # noqa: PLC0415 - loads the cryptography
+
+    document = keys.model_dump()
+    try:
+        parse_registered_jwks(document, keys_max=KEYS_MAX)
+    except InvalidJwk as error:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"jwks: {error}", [("jwks", str(error))]) from None
+    return document
 
 
 def _parse_id(text: str) -> str:

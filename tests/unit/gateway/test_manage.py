@@ -9,6 +9,7 @@ import pytest
 from gateway import manage
 from gateway.http import BODY_BYTES_MAX
 from tenants.tables import TableUnavailable
+from tests.oauth.forge import ec_key, public_jwk, rsa_key
 from tests.unit.gateway.conftest import make_request, read
 
 
@@ -216,7 +217,7 @@ async def test_an_oauth_client_gets_id_secret_and_token_url(operate, tenant):
 
 
 async def test_a_client_with_keys_gets_no_secret(operate, tenant):
-    keys = {"keys": [{"kty": "EC", "crv": "P-256", "x": "AA", "y": "BB"}]}
+    keys = {"keys": [public_jwk(ec_key("client"))]}
     issued = (await issue(operate, tenant, kind="jwk", jwks=keys)).json
 
     assert issued["client_id"] == issued["credential_id"]
@@ -236,6 +237,8 @@ async def test_a_client_with_keys_gets_no_secret(operate, tenant):
         ({"kind": "jwk"}, ""),
         ({"jwks": {"keys": [{"kty": "EC"}]}}, ""),
         ({"kind": "jwk", "jwks": {"keys": [{"kty": "EC", "d": "canary"}]}}, "jwks"),
+        ({"kind": "jwk", "jwks": {"keys": [{"kty": "EC", "crv": "P-256", "x": "AA", "y": "BB"}]}}, "jwks"),
+        ({"kind": "jwk", "jwks": {"keys": [public_jwk(rsa_key("weak", 1024))]}}, "jwks"),
         ({"token": "mine"}, "token"),
     ],
 )
