@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from scimgw import output
 from scimgw.client import GatewayError
-from scimgw.commands import credentials, directory, doctor, keys, simulate, tenants
+from scimgw.commands import credentials, directory, doctor, events, keys, receivers, simulate, tenants
 from scimgw.commands.demo import demo
 from scimgw.commands.onboard import onboard
 from scimgw.commands.serve import serve
@@ -41,6 +41,9 @@ app.add_typer(credentials.app, name="credentials")
 app.add_typer(keys.app, name="keys")
 app.add_typer(directory.users, name="users")
 app.add_typer(directory.groups, name="groups")
+app.add_typer(events.app, name="events")
+app.add_typer(receivers.app, name="receivers")
+app.command("dead-letters")(receivers.dead_letters)
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(doctor.app, name="doctor")
 tenants.app.command("onboard")(onboard)

@@ -39,6 +39,13 @@ what is meant for a person goes to standard error:
 | `credentials issue`, `rotate` | `{{"credential_id", "token", "expires", "scim_url", …}}`; of an OAuth client `client_id`, `client_secret` and `token_url` in place of `token` |
 | `credentials list` | `{{"credentials": [{{"credential_id", "kind", "label", "scope", "state", "created", "expires", "last_used", …}}, …]}}` |
 | `users list`, `groups list` | `{{"users": [resource, …]}}`, `{{"groups": [resource, …]}}`: resources as SCIM writes them |
+| `events tail` | one line for each event, see `docs/reference/event-schema.json` |
+| `receivers add`, `rotate` | a receiver: `receiver_id`, `tenant_id` (null: all tenants), `kind`, `url`, `state`, …, and `secret` |
+| `receivers list` | `{{"receivers": [receiver, …], "private_receivers_allowed"}}` |
+| `receivers show`, `pause`, `resume` | a receiver; `show` with `streams` |
+| `receivers test` | `{{"delivered", "status", "reason", "milliseconds"}}` |
+| `receivers replay` | `{{"replayed", "expired", "left", "failures": [{{"tenant_id", "reason"}}, …]}}` |
+| `receivers deliveries`, `dead-letters` | `{{"deliveries": […]}}`, `{{"dead_letters": […]}}` |
 | `simulate entra`, `okta` | `{{"agreed", "dialect", "url", "seed", "prefix", "users", "groups", "operations": [{{"kind", "count", "failures", "p50_ms", "p95_ms", "p99_ms"}}, …], "total": {{…, "seconds", "per_second"}}, "throttled", "network_failures", "notes", "disagreements": [{{"kind", "subject", "text", "request"}}, …]}}` |
 | `doctor` | `{{"url", "ok", "findings": [{{"check", "level", "detail", "next_step"}}, …]}}`; levels `ok`, `warning`, `failing` |
 | `doctor storage` | `{{"tenant_id", "ok", "repair", "seconds", "count", "findings": [{{"kind", "meaning", "subject", "detail", "repaired"}}, …]}}` |
