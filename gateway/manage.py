@@ -8,7 +8,7 @@ from typing import Any
 import azure.functions as func
 
 from events.receivers import ReceiverChanged
-from gateway import doctor, receivers
+from gateway import doctor, purging, receivers
 from gateway.application import Application
 from gateway.http import (
     InvalidBody,
@@ -128,6 +128,16 @@ async def _revoke_credential(call: Call, tenant_id: str, credential_id: str) -> 
     return HTTPStatus.NO_CONTENT, None
 
 
+async def _purge_tenant(call: Call, tenant_id: str) -> Answer:
+    assert call.application is not None
+    return HTTPStatus.ACCEPTED, await purging.purge_tenant(call.application, tenant_id, call.operator)
+
+
+async def _show_purge(call: Call, tenant_id: str) -> Answer:
+    assert call.application is not None
+    return HTTPStatus.OK, await purging.show_purge(call.application, tenant_id)
+
+
 # Paths below /manage, with `*` for an id, and what each method does there.
 _ID_POSITIONS = frozenset({1, 3})
 ROUTES: dict[tuple[str, ...], dict[str, UseCase]] = {
@@ -140,6 +150,7 @@ ROUTES: dict[tuple[str, ...], dict[str, UseCase]] = {
     ("tenants", "*", "credentials", "*"): {"DELETE": _revoke_credential},
     ("tenants", "*", "credentials", "*", "rotate"): {"POST": _rotate_credential},
     ("tenants", "*", "storage-check"): {"POST": _check_storage},
+    ("tenants", "*", "purge"): {"GET": _show_purge, "POST": _purge_tenant},
     ("entries",): {"GET": _list_entries},
     ("doctor",): {"GET": _examine},
     **receivers.ROUTES,

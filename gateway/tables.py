@@ -52,6 +52,10 @@ class ScimTable:
         """Change some properties of a row that must exist."""
         await self._submit(partition_key, Change(ChangeKind.MERGE, row_key, properties, etag))
 
+    async def delete(self, partition_key: str, row_key: str, *, etag: str = "*") -> None:
+        """Delete a row."""
+        await self._submit(partition_key, Change(ChangeKind.DELETE, row_key, etag=etag))
+
     async def _submit(self, partition_key: str, change: Change) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
             try:

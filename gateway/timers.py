@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from random import SystemRandom
 
 from gateway.application import Application
+from gateway.purging import open_purges
 from scim.documents import Throttled as StorageBusy
 from scim.storage import housekeeping, keys
 from scim.storage.errors import StorageError
@@ -17,6 +18,8 @@ from tenants.tables import TableUnavailable
 # How long a job may run, in seconds: below its own period and the host's functionTimeout.
 RELAY_SECONDS_MAX = 45.0
 SWEEP_SECONDS_MAX = 240.0
+# All purges of one sweep together.
+PURGE_SECONDS_MAX = 100.0
 
 _log = logging.getLogger(__name__)
 _random = SystemRandom()
@@ -44,11 +47,15 @@ async def reconcile(application: Application) -> None:
 async def sweep(application: Application) -> None:
     """Do for every tenant what nobody came across: relay its events, finish its journals, shorten its feed.
 
+    Tenants that are being purged are purged on.
+
     A tenant that fails is left to the next run, and keeps no other one waiting. Each run has another order,
     so that one that is too short for all does not always leave the same ones.
     """
     until = time.monotonic() + SWEEP_SECONDS_MAX
-    partitions = [keys.partition(record.tenant.id) for record in await application.registry.find_all()]
+    tenants = [record.tenant for record in await application.registry.find_all()]
+    await _continue_purges(application, [tenant.id for tenant in tenants if tenant.purging])
+    partitions = [keys.partition(tenant.id) for tenant in tenants if not tenant.purging]
     _random.shuffle(partitions)
     relayed = await housekeeping.relay_all(application.scim_table, partitions, until=until)
     journals = await sweep_journals(application.scim_table, partitions, until=until)
@@ -64,6 +71,15 @@ async def sweep(application: Application) -> None:
         undelivered,
         expired,
     )
+
+
+async def _continue_purges(application: Application, tenant_ids: list[str]) -> None:
+    """Go on with the purges that a caller left behind."""
+    for tenant_id in tenant_ids:
+        try:
+            await open_purges(application).run(tenant_id, "", PURGE_SECONDS_MAX / len(tenant_ids))
+        except (StorageError, StorageBusy, TableUnavailable) as error:
+            _log.warning("purge_left tenant_id=%s reason=%s", tenant_id, error)
 
 
 async def _expire_feeds(application: Application, partitions: list[str], until: float) -> int:

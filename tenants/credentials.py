@@ -14,6 +14,7 @@ import hmac
 import logging
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -43,6 +44,9 @@ OVERLAP_DAYS_MAX = 90
 OVERLAP_DAYS_DEFAULT = 7
 # Live credentials of one tenant. Two are a rotation; more are several environments or readers.
 LIVE_MAX = 20
+
+# The partitions beside a tenant's own that hold the assertions its clients used: this, and its id.
+USED_ASSERTIONS = "assertions-"
 
 _log = logging.getLogger(__name__)
 _NO_DIGEST = "0" * 64  # compared with where there is no digest; the answer does not depend on it
@@ -200,6 +204,14 @@ class Credentials:
         issued = await self.issue(tenant_id, order, issued_by)
         await self._merge(old, {"expires": min(old.expires, now + overlap).isoformat()})
         return issued
+
+    async def forget_tenant(self, tenant_id: str) -> None:
+        """Delete all credentials of a purged tenant, and the assertions that its clients used. Repeatable."""
+        for partition_key in (tenant_id, USED_ASSERTIONS + tenant_id):
+            for row in await self._table.rows(partition_key):
+                with suppress(RowChanged):  # another run was faster
+                    await self._table.delete(partition_key, row["RowKey"])
+                self._cache.forget((tenant_id, row["RowKey"]))
 
     # --- the requests' side ---
 

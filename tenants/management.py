@@ -27,7 +27,7 @@ from tenants.orders import (
     RotationRequest,
     TenantRequest,
 )
-from tenants.registry import Registry, TenantDeclared, TenantExists, TenantNotFound
+from tenants.registry import Registry, TenantDeclared, TenantExists, TenantNotFound, TenantPurging
 from tenants.secrets import SecretNotFound
 from tenants.tenant import KEYS_MAX, JsonWebKeySet, State, TenantSettings, find_guid
 from tenants.tenant_rows import TenantRecord
@@ -117,7 +117,9 @@ class Management:
         try:
             record = await self._registry.change(_parse_id(tenant_id), body)
         except TenantNotFound:
-            raise _no_tenant() from None
+            raise no_tenant() from None
+        except TenantPurging:
+            raise _purging() from None
         except TenantDeclared as declared:
             raise Problem(
                 HTTPStatus.CONFLICT,
@@ -138,7 +140,9 @@ class Management:
         try:
             record = await self._registry.adopt(_parse_id(tenant_id), request.owner)
         except TenantNotFound:
-            raise _no_tenant() from None
+            raise no_tenant() from None
+        except TenantPurging:
+            raise _purging() from None
         return render_tenant(record, links)
 
     async def list_entries(self) -> Json:
@@ -220,7 +224,7 @@ class Management:
         try:
             return await self._registry.get(_parse_id(tenant_id))
         except TenantNotFound:
-            raise _no_tenant() from None
+            raise no_tenant() from None
 
 
 def _parse[Model: BaseModel](model: type[Model], body: Json) -> Model:
@@ -247,7 +251,7 @@ def _parse_keys(keys: JsonWebKeySet) -> Json:
 def _parse_id(text: str) -> str:
     tenant_id = find_guid(text)
     if tenant_id is None:
-        raise _no_tenant()
+        raise no_tenant()
     return tenant_id
 
 
@@ -257,8 +261,13 @@ def _invalid(error: ValidationError) -> Problem:
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
 
 
-def _no_tenant() -> Problem:
+def no_tenant() -> Problem:
+    """Return what is said where no such tenant is, or was."""
     return Problem(HTTPStatus.NOT_FOUND, "There is no such tenant.")
+
+
+def _purging() -> Problem:
+    return Problem(HTTPStatus.CONFLICT, "The tenant is being purged: nothing else can be done to it.")
 
 
 def _no_credential() -> Problem:

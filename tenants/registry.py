@@ -35,6 +35,8 @@ FIRST_SIGHT_SECONDS = 30.0
 # Attempts to change a tenant that others change at the same time.
 _CHANGE_ATTEMPTS = 5
 
+_BUSY = "the tenant is changed by others all the time"
+
 _log = logging.getLogger(__name__)
 
 
@@ -52,6 +54,14 @@ class TenantDeclared(Exception):
     def __init__(self, entry: str) -> None:
         super().__init__(entry)
         self.entry = entry
+
+
+class TenantServed(Exception):
+    """The tenant is not suspended."""
+
+
+class TenantPurging(Exception):
+    """All that is kept of the tenant is being deleted: nothing else can be done to it."""
 
 
 class Registry:
@@ -129,10 +139,13 @@ class Registry:
         Raises:
             TenantNotFound: There is none.
             TenantDeclared: It belongs to an entry.
+            TenantPurging: It is being purged.
             ValidationError: The result would be no valid tenant.
         """
         for _ in range(_CHANGE_ATTEMPTS):
             record = await self.get(tenant_id)
+            if record.tenant.purging:
+                raise TenantPurging
             if record.tenant.owner is Owner.DECLARED:
                 raise TenantDeclared(record.tenant.entry)
             before = record.tenant.model_dump(include=set(TenantSettings.model_fields))
@@ -140,39 +153,92 @@ class Registry:
             tenant = Tenant(**settings.model_dump(), id=tenant_id, owner=Owner.MANAGED)
             if tenant == record.tenant:
                 return record
-            now = self._now()
-            row = render_tenant_row(tenant, created=record.created, changed=now)
-            try:
-                await self._table.merge(TENANTS, tenant_id, row, etag=record.entity_etag)
-            except RowChanged:
-                continue
-            finally:
-                self._cache.forget(tenant_id)
-            _log.info("tenant_changed tenant_id=%s fields=%s", tenant_id, ",".join(sorted(changes)))
-            return TenantRecord(tenant, record.created, now)
-        raise TableUnavailable("the tenant is changed by others all the time")
+            changed = await self._save(record, tenant)
+            if changed is not None:
+                _log.info("tenant_changed tenant_id=%s fields=%s", tenant_id, ",".join(sorted(changes)))
+                return changed
+        raise TableUnavailable(_BUSY)
+
+    async def _save(self, record: TenantRecord, tenant: Tenant) -> TenantRecord | None:
+        """Write over the version that was read; None where there is another one by now."""
+        now = self._now()
+        row = render_tenant_row(tenant, created=record.created, changed=now)
+        try:
+            await self._table.merge(TENANTS, tenant.id, row, etag=record.entity_etag)
+        except RowChanged:
+            return None
+        finally:
+            self._cache.forget(tenant.id)
+        return TenantRecord(tenant, record.created, now)
 
     async def adopt(self, tenant_id: str, owner: Owner) -> TenantRecord:
         """Give a tenant to its entry, or to the management API. Its settings stay as they are.
 
         Raises:
             TenantNotFound: There is none.
+            TenantPurging: It is being purged.
         """
-        record = await self.get(tenant_id)
         entry = next((e.name for e in await self.find_entries() if e.tenant_id == tenant_id), "")
-        tenant = record.tenant.model_copy(
-            update={"owner": owner, "entry": entry if owner is Owner.DECLARED else ""}
-        )
-        now = self._now()
-        await self._table.upsert(
-            TENANTS, tenant_id, render_tenant_row(tenant, created=record.created, changed=now)
-        )
-        self._cache.forget(tenant_id)
+        for _ in range(_CHANGE_ATTEMPTS):
+            record = await self.get(tenant_id)
+            if record.tenant.purging:
+                raise TenantPurging
+            update = {"owner": owner, "entry": entry if owner is Owner.DECLARED else ""}
+            if await self._save(record, record.tenant.model_copy(update=update)) is not None:
+                break
+        else:
+            raise TableUnavailable(_BUSY)
         _log.info("tenant_adopted tenant_id=%s owner=%s", tenant_id, owner)
         if owner is Owner.DECLARED and entry:
             await self._table.merge(ENTRIES, entry_key(entry), {"changed": ""})
             await self.reconcile()
         return await self.get(tenant_id)
+
+    # --- purge ---
+
+    async def begin_purge(self, tenant_id: str) -> TenantRecord:
+        """Let nobody in any more, whatever an entry says, until ``end_purge``. Safe to repeat.
+
+        Raises:
+            TenantNotFound: There is none.
+            TenantServed: It is not suspended.
+        """
+        for _ in range(_CHANGE_ATTEMPTS):
+            record = await self.get(tenant_id)
+            if record.tenant.purging:
+                return record
+            if record.tenant.is_active:
+                raise TenantServed
+            marked = await self._save(record, record.tenant.model_copy(update={"purging": True}))
+            if marked is not None:
+                _log.info("tenant_purge_begun tenant_id=%s", tenant_id)
+                return marked
+        raise TableUnavailable(_BUSY)
+
+    async def end_purge(self, tenant_id: str) -> None:
+        """Forget a managed tenant; a declared one stays as its entry has it. Safe to repeat."""
+        for _ in range(_CHANGE_ATTEMPTS):
+            row = await self._table.get(TENANTS, tenant_id)
+            record = parse_tenant_row(row) if row is not None else None
+            if record is None or not record.tenant.purging:
+                return
+            if record.tenant.owner is Owner.DECLARED:
+                ended = await self._save(record, record.tenant.model_copy(update={"purging": False}))
+            else:
+                ended = await self._remove(record)
+            if ended is not None:
+                _log.info("tenant_purged tenant_id=%s owner=%s", tenant_id, record.tenant.owner)
+                return
+        raise TableUnavailable(_BUSY)
+
+    async def _remove(self, record: TenantRecord) -> TenantRecord | None:
+        try:
+            await self._table.delete(TENANTS, record.tenant.id, etag=record.entity_etag)
+        except RowChanged:
+            return None
+        finally:
+            self._cache.forget(record.tenant.id)
+        return record
 
     # --- entries ---
 
@@ -223,15 +289,18 @@ class Registry:
             raise InvalidEntry(f"id: {entry.id} was made by the management API: adopt it first")
         if before is not None and before.tenant.entry not in {"", name}:
             raise InvalidEntry(f"id: {entry.id} is declared by {before.tenant.entry} already")
-        if before is not None and before.tenant.entry not in {"", name}:
-            raise InvalidEntry(f"id: {entry.id} is declared by {before.tenant.entry} already")
-        tenant = Tenant(**entry.model_dump(), owner=Owner.DECLARED, entry=name)
+        purging = before is not None and before.tenant.purging
+        tenant = Tenant(**entry.model_dump(), owner=Owner.DECLARED, entry=name, purging=purging)
         if before is not None and before.tenant == tenant:
             return
-        now = self._now()
-        created = before.created if before is not None else now
-        await self._table.upsert(TENANTS, entry.id, render_tenant_row(tenant, created=created, changed=now))
-        self._cache.forget(entry.id)
+        if before is None:
+            now = self._now()
+            row = render_tenant_row(tenant, created=now, changed=now)
+            await self._table.upsert(TENANTS, entry.id, row)
+            self._cache.forget(entry.id)
+        elif await self._save(before, tenant) is None:
+            # The entry's mark is not saved either: the next run reads it again.
+            raise TableUnavailable(_BUSY)
         _log.info("tenant_declared tenant_id=%s entry=%s state=%s", entry.id, name, tenant.state)
 
     # --- reading ---

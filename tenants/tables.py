@@ -50,3 +50,10 @@ class Table(Protocol):
         Raises:
             RowChanged: It does not exist, or has another version.
         """
+
+    async def delete(self, partition_key: str, row_key: str, *, etag: str = "*") -> None:
+        """Delete a row, in version ``etag`` unless that is ``*``.
+
+        Raises:
+            RowChanged: It does not exist, or has another version.
+        """

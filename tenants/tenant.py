@@ -248,15 +248,17 @@ class Tenant(TenantEntry):
     Attributes:
         owner: Who may change it.
         entry: Name of the entry (file or secret) that declares it; empty for a managed one.
+        purging: Whether all that is kept of it is being deleted: until that is done, nobody gets in.
     """
 
     owner: Owner = Owner.MANAGED
     entry: str = ""
+    purging: bool = False
 
     @property
     def is_active(self) -> bool:
         """Whether requests with a valid credential are served."""
-        return self.state is State.ACTIVE
+        return self.state is State.ACTIVE and not self.purging
 
 
 def make_stand_in(tenant_id: str) -> Tenant:

@@ -65,6 +65,7 @@ def render_tenant_row(tenant: Tenant, *, created: datetime, changed: datetime) -
         "settings": tenant.model_dump_json(include=set(TenantSettings.model_fields), exclude_defaults=True),
         "owner": tenant.owner.value,
         "entry": tenant.entry,
+        "purging": tenant.purging,
         "created": created.isoformat(),
         "changed": changed.isoformat(),
     }
@@ -83,7 +84,11 @@ def parse_tenant_row(row: Row) -> TenantRecord:
         known = {name: value for name, value in stored.items() if name in TenantSettings.model_fields}
         settings = TenantSettings.model_validate(known)
         tenant = Tenant(
-            **settings.model_dump(), id=row["RowKey"], owner=Owner(row["owner"]), entry=row["entry"]
+            **settings.model_dump(),
+            id=row["RowKey"],
+            owner=Owner(row["owner"]),
+            entry=row["entry"],
+            purging=row.get("purging", False),
         )
     except ValidationError as error:
         _log.exception("tenant_row_invalid tenant_id=%s", row["RowKey"])

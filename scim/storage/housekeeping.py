@@ -136,6 +136,7 @@ async def purge(
     client: TableClient,
     partition: str,
     *,
+    rows: tuple[str, str] = keys.EVERYTHING,
     progress: Callable[[int], None] = lambda _deleted: None,
     until: float = float("inf"),
     clock: Callable[[], float] = time.monotonic,
@@ -145,6 +146,7 @@ async def purge(
     Args:
         client: The table.
         partition: The tenant's partition key.
+        rows: Which rows, by the first key and the one that ends the range; all of them unless said.
         progress: Called after each page with how many rows this run has deleted.
         until: When to stop, on the clock.
         clock: Monotonic, in seconds.
@@ -157,7 +159,7 @@ async def purge(
     """
     deleted = attempts = 0
     while clock() < until and attempts < _PAGE_ATTEMPTS_MAX:
-        page = await client.range(partition, *keys.EVERYTHING, select=("RowKey",), limit=CHANGES_MAX)
+        page = await client.range(partition, *rows, select=("RowKey",), limit=CHANGES_MAX)
         if not page:
             return True
         attempts += 1

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tenants.credentials import USED_ASSERTIONS
 from tenants.tables import RowChanged, RowExists, Table, TableUnavailable
 
 # Assertions of one client that live at once. Each takes 60 characters of one table cell (32 Ki characters).
@@ -19,8 +20,6 @@ USED_MAX = 400
 # Attempts at a row that others change at the same time.
 _ATTEMPTS = 5
 
-# Partitions of the table `credentials` that hold these rows; a tenant's credentials are in its id's.
-_PARTITION_PREFIX = "assertions-"
 
 # Used assertions by digest: when it expires, and a mark of the attempt that wrote it.
 type Used = Mapping[str, tuple[float, str]]
@@ -62,7 +61,7 @@ class UsedAssertions:
         Raises:
             TableUnavailable: It cannot be marked, so it must not be taken.
         """
-        partition_key = _PARTITION_PREFIX + tenant_id
+        partition_key = USED_ASSERTIONS + tenant_id
         digest = hashlib.sha256(assertion_id.encode()).hexdigest()[:32]
         mark = self._make_mark()
         for _ in range(_ATTEMPTS):
