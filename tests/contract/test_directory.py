@@ -50,3 +50,16 @@ async def test_two_tenants_in_one_table_never_see_each_other(table: TableClient)
         assert {users[other]: []} == await directory.read_groups([users[other]])
     assert await make_users(tenants[0], "only here")
     assert (await tenants[1].find(ResourceName.USER, EVERYTHING, Slice())).total == 1
+
+
+async def test_a_list_begins_anywhere_in_a_bucket(table: TableClient):
+    """Counts are kept by the ids' first byte: pages begin and end in the middle of one, and span empty ones."""
+    expected = [f"{first}{number:030x}" for first in ("00", "01", "7f", "ff") for number in range(4)]
+    new_ids = iter(expected)
+    directory = open_directory(table, new_id=lambda: next(new_ids))
+    await make_users(directory, *(f"user{number}" for number in range(16)))
+
+    for start in range(1, 18):
+        for count in (1, 2, 5, 16):
+            page = await directory.find(ResourceName.USER, EVERYTHING, Slice(start_index=start, count=count))
+            assert (ids(page), page.total) == (expected[start - 1 : start - 1 + count], 16)
