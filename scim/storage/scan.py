@@ -166,8 +166,10 @@ async def _collect(
     parts = min(max(total // PAGE_ROWS, 1), PARALLEL_REQUESTS_MAX)
     prefix = primary_key(resource_name, "")
     ranges = [(prefix + low, prefix + high) for low, high in id_segments(parts)]
-    # Ids are random: a part with twice its share means that the whole is too much.
-    found = await partition.range_each(ranges, pushed=plan.pushed, limit=2 * (candidates_max // parts + 1))
-    check_candidates(sum(len(rows) for rows in found), candidates_max)
+    # Ids are random: a part with four times its share of the most that is allowed means too much altogether.
+    most = max(4 * candidates_max // parts, PAGE_ROWS)
+    found = await partition.range_each(ranges, pushed=plan.pushed, limit=most + 1)
+    is_cut_off = any(len(rows) > most for rows in found)
+    check_candidates(candidates_max + 1 if is_cut_off else sum(map(len, found)), candidates_max)
     to_document = reader_of(resource_name)
     return matching((to_document(row) for rows in found for row in rows), plan)

@@ -1,9 +1,10 @@
 """The port on Azure Tables."""
 
 import pytest
-from scim2_models import NotFoundException
+from scim2_models import NotFoundException, TooManyException
 
 from scim.documents import Access, Plan, ResourceName, Slice
+from scim.storage import scan
 from scim.storage.directory import TableDirectory
 from scim.storage.table_client import TableClient
 from tests.contract.directory import (
@@ -53,7 +54,7 @@ async def test_two_tenants_in_one_table_never_see_each_other(table: TableClient)
 
 
 async def test_a_list_begins_anywhere_in_a_bucket(table: TableClient):
-    """Counts are kept by the ids' first byte: pages begin and end in the middle of one, and span empty ones."""
+    """Counts are kept by first bytes of ids: pages begin and end within one, and span empty ones."""
     expected = [f"{first}{number:030x}" for first in ("00", "01", "7f", "ff") for number in range(4)]
     new_ids = iter(expected)
     directory = open_directory(table, new_id=lambda: next(new_ids))
@@ -63,3 +64,23 @@ async def test_a_list_begins_anywhere_in_a_bucket(table: TableClient):
         for count in (1, 2, 5, 16):
             page = await directory.find(ResourceName.USER, EVERYTHING, Slice(start_index=start, count=count))
             assert (ids(page), page.total) == (expected[start - 1 : start - 1 + count], 16)
+
+
+async def test_a_large_scan_reads_the_id_space_in_parts(table: TableClient, monkeypatch: pytest.MonkeyPatch):
+    """All of them are read, up to the limit of the whole."""
+    monkeypatch.setattr(scan, "PAGE_ROWS", 3)
+    directory = open_directory(table, scan_candidates_max=40)
+    expected = await make_users(directory, *(f"user{number}" for number in range(40)))
+    everybody = Plan(Access.SCAN, predicate=lambda content: "user" in content["userName"])
+
+    page = await directory.find(ResourceName.USER, everybody, Slice(count=100))
+
+    assert (ids(page), page.total) == (expected, 40)
+    pushed = Plan(Access.SCAN, predicate=everybody.predicate, pushed="un ge 'user'")
+    assert (await directory.find(ResourceName.USER, pushed, Slice())).total == 40
+    await directory.create_user(user("user too many"))
+    for plan in (everybody, pushed):
+        with pytest.raises(TooManyException):
+            await directory.find(ResourceName.USER, plan, Slice())
+    few = Plan(Access.SCAN, predicate=everybody.predicate, pushed="un eq 'user7'")
+    assert (await directory.find(ResourceName.USER, few, Slice())).total == 1
