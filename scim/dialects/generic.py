@@ -215,15 +215,26 @@ def put_nested(
         {"emails": [{"type": "work", "value": "jo@x.org", "primary": True}]},
     ),
 )
-def needs_own_operation(target: Target) -> bool:
-    """A key may select elements as a path does; in a PATCH it becomes an operation of its own.
+def selects(attribute: AttributeDefinition, target: Target) -> bool:
+    """A key may select elements as a path does; a PATCH makes an operation of it, after the rest."""
+    return attribute.multi_valued and bool(target.selection or target.sub_attribute)
 
-    It comes after the rest. So do the references of a multi-valued attribute: memberships are in one place.
-    """
-    attribute = target.attribute
-    if attribute is None or attribute.read_only or not attribute.multi_valued:
-        return False
-    return bool(target.selection or target.sub_attribute or attribute.is_reference)
+
+@rule(
+    "memberships-in-one-place",
+    "RFC 7644 §3.5.2",
+    patch_example(
+        [{"op": "replace", "value": {"displayName": "Sales", "members": [{"value": "f648"}]}}],
+        [
+            {"op": "replace", "value": {"displayName": "Sales"}},
+            {"op": "replace", "path": "members", "value": [{"value": "f648"}]},
+        ],
+        group=True,
+    ),
+)
+def has_own_operation(attribute: AttributeDefinition) -> bool:
+    """References of a multi-valued attribute get an operation of their own: members change by difference."""
+    return attribute.multi_valued and attribute.is_reference
 
 
 @rule(

@@ -6,7 +6,7 @@ from typing import Any
 
 from scim.dialects.definitions import AttributeDefinition, ResourceDefinition
 from scim.dialects.entra import reset_reference, unwrap_array
-from scim.dialects.generic import find_attribute, needs_own_operation, put_nested, read_schemas
+from scim.dialects.generic import find_attribute, has_own_operation, put_nested, read_schemas, selects
 from scim.dialects.okta import is_ignored
 from scim.dialects.paths import find_target
 from scim.dialects.targets import Target
@@ -100,7 +100,7 @@ def _put(content: Content, target: Target, value: Any, *, patch: bool) -> None:
         if patch:
             put_nested(_container(content.attributes, target.urn), attribute, target.sub_attribute, value)
         return
-    if target.selection or (patch and needs_own_operation(target)) or _spreads(target):
+    if selects(attribute, target) or (patch and has_own_operation(attribute)):
         content.selected.append((target, value))
         return
     read = read_value(leaf, value, keep_nulls=patch)
@@ -109,11 +109,6 @@ def _put(content: Content, target: Target, value: Any, *, patch: bool) -> None:
     says_something = read != {} if patch else read is not None
     if says_something:
         put_nested(_container(content.attributes, target.urn), attribute, target.sub_attribute, read)
-
-
-def _spreads(target: Target) -> bool:
-    """Whether a sub-attribute of every element is meant, as in ``emails.value``."""
-    return bool(target.attribute and target.attribute.multi_valued and target.sub_attribute)
 
 
 def widen_reference(target: Target, value: Any) -> tuple[Target, Any]:

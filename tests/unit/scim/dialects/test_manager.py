@@ -85,3 +85,12 @@ def test_a_resource_may_have_it_in_every_form(dialects: Any, key: str, manager: 
 @pytest.mark.parametrize("nothing", ["", None, [], {}, {"value": ""}, {"value": None}, [{"value": ""}]])
 def test_a_resource_may_have_it_without_value(dialects: Any, nothing: Any):
     assert dialects.resource({ENTERPRISE: {"manager": nothing}}) == {}
+
+
+def test_two_managers_are_left_to_be_refused(dialects: Any):
+    two = [{"value": "a"}, {"value": "b"}]
+
+    assert dialects.resource({"manager": two}) == {ENTERPRISE: {"manager": two}}
+    assert dialects.patch({"op": "replace", "path": MANAGER, "value": two}) == [
+        {"op": "replace", "path": MANAGER, "value": two}
+    ]

@@ -40,7 +40,8 @@ def test_a_listed_removal_removes_the_listed_only(dialects: Any, value: Any):
 
 
 @pytest.mark.parametrize(
-    "value", [[], [None], "", {}, [{}], [{"value": None}], [{"value": ""}], [{"display": "A"}], ["", None]]
+    "value",
+    [[], [None], "", {}, [{}], [{"value": None}], [{"value": ""}], [{"type": "User"}], [True], True, [[]]],
 )
 def test_an_empty_list_never_means_everyone(dialects: Any, value: Any):
     assert dialects.patch({"op": "Remove", "path": "members", "value": value}, group=True) == NOTHING
@@ -88,6 +89,12 @@ def test_members_of_every_member_are_no_way_to_remove_everyone(dialects: Any):
     assert dialects.patch({"op": "remove", "path": "members.value"}, group=True) == [
         {"op": "remove", "path": "members.value"}
     ]
+
+
+def test_a_sub_attribute_of_a_selected_member_is_left_to_be_refused(dialects: Any):
+    operation = {"op": "remove", "path": 'members[value eq "a"].value'}
+
+    assert dialects.patch(operation, group=True) == [operation]
 
 
 def test_something_else_is_left_to_be_refused(dialects: Any):

@@ -48,6 +48,9 @@ def test_what_is_no_patch_is_left_to_be_refused(dialects: Any, body: Any):
         {"op": 7, "path": "title"},
         {"op": "add", "path": 7, "value": "x"},
         {"op": "add", "path": "title"},
+        {"op": "add", "path": "favouriteColour"},
+        {"op": "replace", "path": "favouriteColour", "value": "red"},
+        {"op": "replace", "path": "a b", "value": "red"},
         {"op": "replace"},
         {"op": "replace", "value": [{"title": "x"}]},
         {"op": "remove"},
@@ -55,7 +58,7 @@ def test_what_is_no_patch_is_left_to_be_refused(dialects: Any, body: Any):
     ],
     ids=str,
 )
-def test_what_is_no_operation_is_left_to_be_refused(dialects: Any, operation: Any):
+def test_what_is_not_understood_is_left_alone(dialects: Any, operation: Any):
     assert [operation] == dialects.patch(operation)
 
 

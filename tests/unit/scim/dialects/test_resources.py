@@ -87,6 +87,7 @@ def test_selecting_keys_find_the_element_of_the_body(dialects: Any):
         f"{CUSTOM}:nope",
         "urn:example:nope",
         f"{USER}s",
+        f"{USER}/title",
         "",
         ".",
         ":",
