@@ -13,7 +13,9 @@ from scimgw import output
 from scimgw.client import GatewayError
 from scimgw.commands import credentials, directory, doctor, events, keys, receivers, simulate, tenants
 from scimgw.commands.demo import demo
+from scimgw.commands.login import login, logout
 from scimgw.commands.onboard import onboard
+from scimgw.commands.purge import purge
 from scimgw.commands.serve import serve
 
 
@@ -47,6 +49,9 @@ app.command("dead-letters")(receivers.dead_letters)
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(doctor.app, name="doctor")
 tenants.app.command("onboard")(onboard)
+tenants.app.command("purge")(purge)
+app.command("login")(login)
+app.command("logout")(logout)
 app.command("serve")(serve)
 app.command("demo")(demo)
 

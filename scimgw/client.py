@@ -1,7 +1,8 @@
 """HTTP to a gateway: the management API and, for reading, the SCIM root of a tenant. One line an error.
 
 Which gateway: ``SCIMGW_URL``, else the one that ``scimgw serve`` on this machine has noted, else port 7071.
-As whom: ``SCIMGW_OPERATOR_TOKEN``, else the token in that same note, which is sent to that gateway only.
+As whom: ``SCIMGW_OPERATOR_TOKEN``, else the token in that same note, which is sent to that gateway only, else
+whoever has signed in to that gateway by ``scimgw login``.
 """
 
 import asyncio
@@ -19,7 +20,11 @@ import aiohttp
 from pydantic import SecretStr
 
 from scimgw import output
+from scimgw.failure import GatewayError
 from scimgw.loopback import is_loopback
+from scimgw.sign_in import find_login, get_token, may_send_token
+
+__all__ = ["Gateway", "GatewayError", "NotThere", "find_url", "read_answer", "read_note"]
 
 type JsonObject = dict[str, Any]
 
@@ -33,10 +38,6 @@ PROJECT_DIR = Path(__file__).resolve().parents[1]
 # Longer than the gateway itself works on a request.
 REQUEST_SECONDS_MAX = 40.0
 PAGE = 100
-
-
-class GatewayError(Exception):
-    """Something that a person can understand and act on, in one line."""
 
 
 class NotThere(GatewayError):
@@ -69,11 +70,7 @@ class Gateway:
         token = os.environ.get(TOKEN_VARIABLE, "").strip()
         if not token and _is_same(url, noted_url):
             token = noted_token
-        if not token:
-            raise GatewayError(
-                f"no operator token for {url}: is `make serve` running? Elsewhere, set {TOKEN_VARIABLE}"
-            )
-        return cls(url, SecretStr(token))
+        return cls(url, SecretStr(token) if token else _get_own_token(url))
 
     def call(
         self,
@@ -165,6 +162,19 @@ def find_url() -> str:
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise GatewayError(f"{URL_VARIABLE} is no http(s) URL: {url}")
     return url
+
+
+def _get_own_token(url: str) -> SecretStr:
+    """Return the token of whoever has signed in to a gateway.
+
+    Raises:
+        GatewayError: Nobody has, or the token could be read on its way.
+    """
+    login = find_login(url) if may_send_token(url) else None
+    if login is None:
+        hint = "is `make serve` running?" if is_loopback(url) else "run `scimgw login`."
+        raise GatewayError(f"no operator token for {url}: {hint} For scripts, set {TOKEN_VARIABLE}")
+    return get_token(login)
 
 
 def _note_file() -> Path:

@@ -24,7 +24,8 @@ HEAD = """\
 
 **Which gateway**: the one that `SCIMGW_URL` names; else the one that `make serve` runs on this machine; else
 `http://127.0.0.1:7071`. **As whom**: `SCIMGW_OPERATOR_TOKEN`, or the token that `make serve` notes in
-`.local/operator.json` (or in the folder that `SCIMGW_STATE_DIR` names), which is sent to that gateway only.
+`.local/operator.json` (or in the folder that `SCIMGW_STATE_DIR` names), which is sent to that gateway only; or
+whoever signed in by `scimgw login`.
 
 **Exit status**: 0, all is well; 1, the gateway said no or cannot be reached, or a simulated server is wrong;
 2, the command was written wrongly. With `--json`, standard output holds one JSON document and nothing else;
