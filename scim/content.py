@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+import orjson
 from pydantic import ValidationError
 from scim2_models import (
     BaseModel,
@@ -18,7 +19,7 @@ from scim2_server.utils import parametrize
 
 from scim.attributes import Catalogue, find_value, is_present
 from scim.documents import JsonObject
-from scim.limits import PATCH_OPERATIONS_MAX
+from scim.limits import PATCH_OPERATIONS_MAX, RESOURCE_BYTES_MAX
 from scim.provider import Kind
 
 # Never evaluated: the engine's class would refuse Any.
@@ -48,6 +49,17 @@ def content_of(resource: Resource[Any], catalogue: Catalogue) -> JsonObject:
     for name in _NOT_CONTENT:
         content.pop(name, None)
     content["schemas"] = _schemas(content, catalogue)
+    return content
+
+
+def check_size(content: JsonObject) -> JsonObject:
+    """Return a content that is not too large.
+
+    Raises:
+        PayloadTooLargeException: It has more than a mebibyte.
+    """
+    if len(orjson.dumps(content)) > RESOURCE_BYTES_MAX:
+        raise PayloadTooLargeException(detail=f"A resource has {RESOURCE_BYTES_MAX} bytes at most")
     return content
 
 

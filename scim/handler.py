@@ -37,6 +37,7 @@ from scim.completion import complete
 from scim.content import (
     apply_patch,
     check_required,
+    check_size,
     content_of,
     has_value,
     parse_operations,
@@ -198,7 +199,7 @@ class Handler(AsyncScimHandler):
             with self.service.provider:
                 new = apply_patch(kind, patch, operations, content)
             self._check_still_required(kind, content, new)
-            return new
+            return check_size(new)
 
         return await self._change(kind, resource_id, precondition, patched, members)
 
@@ -257,7 +258,7 @@ class Handler(AsyncScimHandler):
     def _read_body(self, request: ScimRequest, kind: Kind) -> JsonObject:
         bytes_max = limits.BODY_BYTES_MAX
         if kind.resource_name is ResourceName.USER:
-            bytes_max = limits.USER_BODY_BYTES_MAX
+            bytes_max = limits.RESOURCE_BYTES_MAX
         return self.service.decode_body(request.body, request.header("Content-Type"), bytes_max)
 
     def _validated(
@@ -270,7 +271,8 @@ class Handler(AsyncScimHandler):
             members = plan_members(body.get("members"), self.profile.member_types)
             body = {name: value for name, value in body.items() if name != "members"}
         with self.service.provider:
-            return content_of(validate(kind.model, body, context), kind.catalogue), members
+            content = content_of(validate(kind.model, body, context), kind.catalogue)
+        return check_size(content), members
 
     def _check_still_required(self, kind: Kind, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         """Check that a PATCH takes nothing away that the tenant requires.

@@ -5,9 +5,9 @@ Beyond one of them a client gets 413 (too much) or 400 (too complicated), never 
 
 from typing import Final
 
-# Body of a request for a user, in bytes. A user with a photograph inlined as a data URI has some 100 KiB;
-# storage takes 704 KiB after compression.
-USER_BODY_BYTES_MAX: Final = 1024 * 1024
+# A resource without its members, as JSON, and the body of a request for a user, in bytes. A user with a
+# photograph inlined as a data URI has some 100 KiB; storage takes 704 KiB after compression.
+RESOURCE_BYTES_MAX: Final = 1024 * 1024
 
 # Body of any other request, in bytes: a PATCH with 20,000 members, each with value, $ref and type (about 160
 # bytes), and a bulk request of 1,000 users fit. Parsing takes 20 ms. Published as bulk.maxPayloadSize.

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from scim.documents import ResourceName
-from scim.limits import MEMBERS_PER_REQUEST_MAX
-from tests.unit.scim.clients import BASE_URL, GROUP, NOBODY, USER, Client, check_error
+from scim.limits import MEMBERS_PER_REQUEST_MAX, RESOURCE_BYTES_MAX
+from tests.unit.scim.clients import BASE_URL, BULK_REQUEST, GROUP, NOBODY, USER, Client, check_error
 from tests.unit.scim.memory_directory import MemoryDirectory
 
 
@@ -110,6 +110,25 @@ async def test_parts_of_members_are_selected(client: Client, query: dict[str, st
     answer = await client.get(f"/Groups/{group_id}", query=query)
 
     assert [names, names] == [set(member) for member in answer.body["members"]]
+
+
+async def test_a_group_of_more_than_a_mebibyte_is_refused(client: Client):
+    """Whatever its members take; by POST, PUT, PATCH and bulk."""
+    name = "x" * RESOURCE_BYTES_MAX
+    group_id = await client.create_group("Sales")
+    body = {"schemas": [GROUP], "displayName": name}
+
+    check_error(await client.post("/Groups", body), 413)
+    check_error(await client.put(f"/Groups/{group_id}", body), 413)
+    check_error(
+        await client.patch(f"/Groups/{group_id}", {"op": "replace", "path": "displayName", "value": name}),
+        413,
+    )
+    operation = {"method": "POST", "path": "/Groups", "bulkId": "a", "data": body}
+    bulk = await client.post("/Bulk", {"schemas": [BULK_REQUEST], "Operations": [operation]})
+    assert [each["status"] for each in bulk.body["Operations"]] == ["413"]
+    fits = await client.put(f"/Groups/{group_id}", {**body, "displayName": name[:-200]})
+    assert fits.status == 200
 
 
 # -- PATCH --------------------------------------------------------------------------------------------------

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
 from scim.documents import ResourceName
-from scim.limits import PATCH_OPERATIONS_MAX, USER_BODY_BYTES_MAX, WRITE_ATTEMPTS_MAX
+from scim.limits import PATCH_OPERATIONS_MAX, RESOURCE_BYTES_MAX, WRITE_ATTEMPTS_MAX
 from scim.profile import AttributeType, CustomAttribute
 from tests.unit.scim.clients import BASE_URL, ENTERPRISE, NOBODY, PATCH_OP, USER, Client, check_error
 from tests.unit.scim.memory_directory import MemoryDirectory
@@ -118,12 +119,14 @@ async def test_another_types_schema_is_refused(client: Client):
 
 async def test_a_user_of_more_than_a_mebibyte_is_refused(client: Client):
     """413; up to there the storage decides."""
-    frame = len(b'{"userName":"jo","title":""}')
+    frame = len(orjson.dumps({"schemas": [USER], "userName": "jo", "title": ""}))
 
     for surplus, status in ((0, 201), (1, 413)):
-        title = b"x" * (USER_BODY_BYTES_MAX - frame + surplus)
-        answer = await client.post("/Users", b'{"userName":"jo","title":"' + title + b'"}')
+        title = "x" * (RESOURCE_BYTES_MAX - frame + surplus)
+        answer = await client.post("/Users", {"schemas": [USER], "userName": "jo", "title": title})
         assert status == answer.status
+    with_space = b" " * RESOURCE_BYTES_MAX + b"{}"
+    check_error(await client.post("/Users", with_space), 413)
 
 
 # -- tenant settings --------------------------------------------------------------------------------------
