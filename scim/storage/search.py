@@ -87,9 +87,8 @@ def _index_of(resource_name: ResourceName, plan: Plan) -> tuple[tuple[str, str],
         case Access.EMAIL, ResourceName.USER:
             return keys.email_range(value), lambda content: folded in map(fold, users.emails_of(content))
         case Access.DISPLAY_NAME, ResourceName.GROUP:
-            return keys.display_name_range(
-                value
-            ), lambda content: fold(content.get("displayName", "")) == folded
+            bounds = keys.display_name_range(value)
+            return bounds, lambda content: fold(content.get("displayName", "")) == folded
         case Access.DISPLAY_NAME_PREFIX, ResourceName.GROUP:
             bounds = keys.display_name_prefix_range(value)
             return bounds, lambda content: fold(content.get("displayName", "")).startswith(folded)

@@ -636,6 +636,11 @@ class DirectoryContract:
         assert ([b], 2) == await found(USER, Plan(Access.MEMBERS_OF, one), Slice(start_index=2))
         assert ([b], 1) == await found(USER, Plan(Access.MEMBERS_OF, two))
         assert await found(USER, Plan(Access.MEMBERS_OF, NOBODY)) == ([], 0)
+        named_b = Plan(Access.MEMBERS_OF, one, predicate=lambda content: content["id"] == b)
+        assert ([b], 1) == await found(USER, named_b)
+        first = await directory.find(USER, Plan(Access.MEMBERS_OF, one), Slice(count=1, by_cursor=True))
+        rest = Slice(count=1, by_cursor=True, after=first.next)
+        assert ([b], 2) == await found(USER, Plan(Access.MEMBERS_OF, one), rest)
         groups = await directory.read_groups([a, b, c])
         assert {a: [one], b: sorted([one, two]), c: []} == {
             user_id: [item.id for item in items] for user_id, items in groups.items()

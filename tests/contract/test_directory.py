@@ -9,6 +9,10 @@ from scim.storage.directory import TableDirectory
 from scim.storage.table_client import TableClient
 from tests.contract.directory import (
     EVERYTHING,
+    GROUP,
+    GROUP_SCHEMA,
+    PAGE,
+    UNCHANGED,
     DirectoryContract,
     ScanLimitContract,
     adding,
@@ -21,7 +25,18 @@ from tests.storage.directories import open_directory
 
 
 class TestTableDirectory(DirectoryContract):
-    pass
+    async def test_a_group_may_lack_what_is_looked_up(self, directory: Directory):
+        """It is in the list all the same, and can be given a name later."""
+        made = await directory.create_group({"schemas": [GROUP_SCHEMA]}, [])
+        current = await directory.read(GROUP, made.id)
+        assert ids(await directory.find(GROUP, EVERYTHING, PAGE)) == [made.id]
+
+        await directory.change_group(current, group("named", externalId="x"), UNCHANGED)
+        assert ids(await directory.find(GROUP, Plan(Access.DISPLAY_NAME, "named"), PAGE)) == [made.id]
+        current = await directory.read(GROUP, made.id)
+        await directory.change_group(current, {"schemas": [GROUP_SCHEMA]}, UNCHANGED)
+        assert ids(await directory.find(GROUP, Plan(Access.DISPLAY_NAME, "named"), PAGE)) == []
+        assert ids(await directory.find(GROUP, Plan(Access.EXTERNAL_ID, "x"), PAGE)) == []
 
 
 class TestScanLimit(ScanLimitContract):
