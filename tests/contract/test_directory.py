@@ -25,7 +25,7 @@ from tests.storage.directories import open_directory
 
 
 class TestTableDirectory(DirectoryContract):
-    async def test_a_group_may_lack_what_is_looked_up(self, directory: Directory):
+    async def test_a_group_may_lack_what_is_looked_up(self, directory: TableDirectory):
         """It is in the list all the same, and can be given a name later."""
         made = await directory.create_group({"schemas": [GROUP_SCHEMA]}, [])
         current = await directory.read(GROUP, made.id)
