@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from events.webhook_secrets import WEBHOOK_KEY
 from gateway.application import TABLES, Application
 from gateway.tables import ScimTable
 from scim.documents import Throttled
@@ -223,27 +224,32 @@ def judge_clock(dated: datetime, before: datetime, after: datetime) -> Finding:
 
 
 async def _check_secrets(application: Application) -> list[Finding]:
-    findings = []
-    for name in (PEPPER, SIGNING_KEY):
-        try:
-            async with asyncio.timeout(CHECK_SECONDS_MAX):
-                current = await application.secrets.get(name)
-                versions = await application.secrets.versions(name)
-        except SecretNotFound:
-            findings.append(
-                Finding(
-                    f"secret {name}",
-                    Level.FAILING,
-                    "No version may be used now.",
-                    f"Run `scimgw keys rotate --name {name}`, or enable a version disabled by mistake.",
-                )
-            )
-        except (SecretStoreUnavailable, TimeoutError) as error:
-            _log.warning("doctor_secret_unreadable name=%s reason=%s", name, type(error).__name__)
-            findings.append(_secret_unreadable(f"secret {name}"))
-        else:
-            findings.append(judge_secret(current, versions, datetime.now(UTC)))
-    return [*findings, await _check_listing(application)]
+    found = [await _check_secret(application, name) for name in (PEPPER, SIGNING_KEY, WEBHOOK_KEY)]
+    return [*found, await _check_listing(application)]
+
+
+async def _check_secret(application: Application, name: str) -> Finding:
+    check = f"secret {name}"
+    try:
+        async with asyncio.timeout(CHECK_SECONDS_MAX):
+            current = await application.secrets.get(name)
+            versions = await application.secrets.versions(name)
+    except SecretNotFound:
+        # Without a webhook key everything works but webhooks.
+        level = Level.WARNING if name == WEBHOOK_KEY else Level.FAILING
+        step = f"{_rotation(name)}, or enable a version that was disabled by mistake."
+        return Finding(check, level, "No version may be used now.", step)
+    except (SecretStoreUnavailable, TimeoutError) as error:
+        _log.warning("doctor_secret_unreadable name=%s reason=%s", name, type(error).__name__)
+        return _secret_unreadable(check)
+    return judge_secret(current, versions, datetime.now(UTC))
+
+
+def _rotation(name: str) -> str:
+    """Say how a version is added."""
+    if name == WEBHOOK_KEY:
+        return f"Add 32 random bytes: az keyvault secret set --name {name} (docs/guides/deploy.md)"
+    return f"Run `scimgw keys rotate --name {name}`"
 
 
 def _secret_unreadable(check: str) -> Finding:
@@ -257,7 +263,7 @@ def _secret_unreadable(check: str) -> Finding:
 def judge_secret(current: Secret, versions: list[Secret], now: datetime) -> Finding:
     """Judge the versions of a secret by their dates. Pure."""
     check = f"secret {current.name}"
-    step = f"Run `scimgw keys rotate --name {current.name}`."
+    step = f"{_rotation(current.name)}."
     last = max(
         (version.expires or datetime.max.replace(tzinfo=UTC) for version in versions),
         default=current.expires or datetime.max.replace(tzinfo=UTC),

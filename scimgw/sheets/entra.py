@@ -34,8 +34,9 @@ def render_entra(facts: Facts) -> str:
         "",
         "## If something is wrong",
         "",
-        "- **Test connection fails with 401**: the secret is not the one handed over, or has expired.",
-        "- **Test connection fails with 404**: the Tenant URL is not the one above, or not served yet.",
+        "- **Test connection fails with 401**: not the secret that was handed over, or it has expired, or we",
+        "  do not serve you yet: ask us.",
+        "- **Test connection fails with 404**: the Tenant URL is not the one above.",
         "- **A user is skipped**: Provisioning logs, the user's entry, tells why; the error text is ours.",
         "- **The job is in quarantine**: put right what the message says, then Restart provisioning.",
     ]
@@ -72,7 +73,7 @@ def _render_note(facts: Facts) -> list[str]:
             for issuer in entry.federated_issuers
             for row in (
                 ("Issuer", f"`{issuer.issuer}`"),
-                ("Keys", f"`{issuer.jwks_url}`"),
+                ("JWKS URL", f"`{issuer.jwks_url}`"),
                 ("Subject", f"`{issuer.subject}`"),
                 ("Audience", f"`{issuer.audience}`"),
             )

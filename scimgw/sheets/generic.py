@@ -28,8 +28,8 @@ def render_generic(facts: Facts) -> str:
         "",
         "## If something is wrong",
         "",
-        "- **401**: the secret is not the one handed over, or has expired.",
-        "- **404**: the base URL differs from the one above, or is not served yet.",
+        "- **401**: not the secret that was handed over, or it has expired, or we do not serve you yet.",
+        "- **404**: the base URL is not the one above.",
         "- **400**: the answer's `detail` says what is wrong with the request.",
     ]
     return "\n".join(lines) + "\n"

@@ -26,7 +26,7 @@ def render_okta(facts: Facts) -> str:
             "- **Test Connector Configuration fails with 401**: the token is not the one handed over, or "
             "it has expired."
         ),
-        "- **It fails with 404**: the base URL differs from the one above, or is not served yet.",
+        "- **It fails with 404**: the base URL is not the one above.",
         "- **An assignment fails**: Dashboard > Tasks has the error; its text is ours. Retry it there.",
     ]
     return "\n".join(lines) + "\n"

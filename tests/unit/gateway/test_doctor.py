@@ -196,8 +196,12 @@ async def test_a_tenant_in_order_has_no_findings(operate, tenant):
 
     assert answer.status == 200
     assert answer.json | {"seconds": 0} == {
-        "tenant_id": tenant["tenant_id"], "ok": True, "repair": False, "seconds": 0,
-        "count": 0, "findings": [],
+        "tenant_id": tenant["tenant_id"],
+        "ok": True,
+        "repair": False,
+        "seconds": 0,
+        "count": 0,
+        "findings": [],
     }
 
 
