@@ -177,7 +177,8 @@ class MemoryDirectory:
         self._called("change_group")
         self._check_current(current)
         old = self.members[current.id]
-        new = {} if change.replace_all else {key: old[key] for key in old if key not in change.removes}
+        removes = set(old) if change.replace_all else set(change.removes)
+        new = {key: each for key, each in old.items() if key not in removes}
         for member in change.adds:
             new[member.value] = old.get(member.value) or self._resolve(member)
         same = content is None or self._own(content) == self._own(current.content)
