@@ -8,6 +8,7 @@ hourly sweep over all tenants finds what hints have missed.
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
@@ -47,6 +48,9 @@ BUSY_SECONDS: Final = 0.3
 
 # Tenants that a sweep looks at side by side.
 _SWEPT_TOGETHER: Final = 16
+
+# How long a sweep waits for one tenant, in seconds; its deliveries go on by themselves.
+_TENANT_SECONDS_MAX: Final = 12.0
 
 # An event that is not delivered after this time is reported, for the alert.
 LATE: Final = timedelta(minutes=15)
@@ -135,6 +139,8 @@ class Deliveries:
     async def sweep_hinted(self, until: float) -> int:
         """Deliver for the tenants that hints name; return for how many something is left."""
         rows = await self._hints.range(HINTS_PARTITION, *keys.EVERYTHING, select=("etag",))
+        # Each time in another order: where the time does not suffice, it is not always the same that wait.
+        random.shuffle(rows)
 
         async def sweep(partition: str, etag: str) -> bool:
             if self._clock() >= until:
@@ -224,7 +230,7 @@ class Deliveries:
     async def _serving(self, tenant: TenantEvents) -> list[Receiver]:
         """Return the receivers that get a tenant's events now."""
         known = await self._receivers.known()
-        if tenant.declared:
+        if tenant.declared or any(one.is_declared and one.tenant_id == tenant.tenant_id for one in known):
             known = await self._with_declared(tenant, known)
         return [one for one in known if one.is_active and one.serves(tenant.tenant_id)]
 
@@ -293,7 +299,7 @@ class Deliveries:
         ]
         tasks = [task for task in started if task is not None]
         if tasks:
-            await asyncio.wait(tasks, timeout=RETRY_HERE.total_seconds())
+            await asyncio.wait(tasks, timeout=_TENANT_SECONDS_MAX)
         after = await streams.find_all()
         behind = [one for one in receivers if is_behind(after.get(one.id), end)]
         for receiver in behind:
