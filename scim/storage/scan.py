@@ -3,6 +3,9 @@
 A list reads one page and the counts, however far into the list it begins. A scan reads every resource of
 the type, in parallel parts of the id space, and stops at a limit; with a cursor it reads on from where the
 last page ended.
+
+The order of user names is that of their keys: letters, digits and ``. _ @ + -`` as they are, every other
+character at the place of ``=``. It is the same for every page, and costs no sorting.
 """
 
 import asyncio
