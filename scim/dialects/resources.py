@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scim.dialects.definitions import AttributeDefinition, ResourceDefinition
-from scim.dialects.entra import reset_reference, unwrap_array
+from scim.dialects.entra import is_cleared, reset_reference, unwrap_array
 from scim.dialects.generic import find_attribute, has_own_operation, put_nested, read_schemas, selects
 from scim.dialects.okta import is_ignored
 from scim.dialects.paths import find_target
@@ -88,17 +88,21 @@ def _put_schema(
     value = unwrap_array(value)
     if isinstance(value, dict):
         _read_keys(definition, urn, value, content, patch=patch)
-    elif urn and (patch or value):
-        content.attributes[urn] = value or None
+    elif urn and not is_cleared(value):
+        content.attributes[urn] = value
+    elif urn and patch:
+        content.attributes[urn] = None
 
 
 def _put(content: Content, target: Target, value: Any, *, patch: bool) -> None:
     attribute, leaf = target.attribute, target.leaf
     if attribute is None or leaf is None or attribute.name == "schemas":
         return
-    if is_ignored(attribute) or is_ignored(leaf):
+    if is_ignored(attribute):
         if patch:
             put_nested(_container(content.attributes, target.urn), attribute, target.sub_attribute, value)
+        return
+    if is_ignored(leaf):
         return
     if selects(attribute, target) or (patch and has_own_operation(attribute)):
         content.selected.append((target, value))

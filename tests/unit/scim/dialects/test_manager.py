@@ -66,6 +66,7 @@ def test_a_read_only_sub_attribute_alone_changes_nothing(dialects: Any):
     for operation in (
         {"op": "replace", "path": "manager", "value": {"displayName": "Kim"}},
         {"op": "replace", "value": {"manager": {"displayName": "Kim", "nope": 1}}},
+        {"op": "replace", "value": {f"{MANAGER}.displayName": "Kim"}},
     ):
         assert start == dialects.apply(start, operation)
 

@@ -1,4 +1,7 @@
-"""Whatever JSON comes: it is understood or passed on, twice means once, and nothing is touched."""
+"""Whatever JSON comes: it is understood or passed on, twice means once, and nothing is touched.
+
+The examples are the same in every run: a build fails for what it changes, not by chance.
+"""
 
 import json
 from collections.abc import Callable
@@ -96,7 +99,7 @@ def read_twice(read: Callable[[Any], Any], sent: Any) -> None:
 
 @pytest.mark.parametrize("group", [False, True])
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 def test_reading_a_resource_twice_changes_nothing(data: st.DataObject, group: bool):
     body = data.draw(st.dictionaries(keys(group=group), values(group=group), max_size=6))
 
@@ -105,7 +108,7 @@ def test_reading_a_resource_twice_changes_nothing(data: st.DataObject, group: bo
 
 @pytest.mark.parametrize("group", [False, True])
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 def test_reading_a_patch_twice_changes_nothing(data: st.DataObject, group: bool):
     body = {"Operations": data.draw(operations(group=group))}
 
@@ -113,20 +116,20 @@ def test_reading_a_patch_twice_changes_nothing(data: st.DataObject, group: bool)
 
 
 @given(text=FILTERS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True)
 def test_reading_a_filter_twice_changes_nothing(text: str):
     read_twice(DIALECTS.filter, text)
 
 
 @given(query=st.dictionaries(st.text(max_size=20), st.text(max_size=20), max_size=4))
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True)
 def test_reading_a_query_twice_changes_nothing(query: dict[str, str]):
     read_twice(normalise_query, query)
 
 
 @pytest.mark.parametrize("group", [False, True])
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_no_operation_gets_lost(data: st.DataObject, group: bool):
     sent = data.draw(operations(group=group))
     try:

@@ -118,8 +118,11 @@ def test_extensions_without_data_are_left_out(dialects: Any, value: Any):
     assert dialects.resource({CUSTOM: value}) == {}
 
 
-def test_an_extension_that_is_no_object_is_left_to_be_refused(dialects: Any):
-    assert dialects.resource({CUSTOM: "x"}) == {CUSTOM: "x"}
+@pytest.mark.parametrize("value", ["x", 0, False, [1, 2]])
+def test_an_extension_that_is_no_object_is_left_to_be_refused(dialects: Any, value: Any):
+    assert dialects.resource({CUSTOM: value}) == {CUSTOM: value}
+    operation = {"op": "replace", "value": {CUSTOM: value}}
+    assert dialects.patch(operation) == [operation]
 
 
 def test_core_attributes_may_be_gathered_under_their_schema(dialects: Any):
