@@ -14,10 +14,11 @@ from scim.storage.edm import INT32_MAX, INT32_MIN, Entity
 from scim.storage.errors import AmbiguousFailure, StorageRefused
 from scim.storage.table_client import (
     AMBIGUOUS_STATUSES,
-    READ_OPTIONS,
+    READ_PAUSE_SECONDS,
+    READ_REPEATS_MAX,
+    READ_SECONDS_MAX,
     TABLE_NOT_FOUND,
     UNAUTHORIZED,
-    WRITE_OPTIONS,
     Continuation,
     TableClient,
     failed_write,
@@ -27,6 +28,13 @@ from scim.storage.table_client import (
 
 _NOT_FOUND = 404
 
+_READ_OPTIONS: Mapping[str, Any] = {
+    "retry_total": READ_REPEATS_MAX,
+    "retry_backoff_factor": READ_PAUSE_SECONDS,
+    "timeout": READ_SECONDS_MAX,
+}
+_WRITE_OPTIONS: Mapping[str, Any] = {"retry_total": 0}
+
 
 class PublicTableClient(TableClient):
     """`TableClient` for a release of the SDK that we do not know."""
@@ -35,7 +43,7 @@ class PublicTableClient(TableClient):
         """Return one row, or None where there is none. One request."""
         columns = wire_select(select) if select else None
         try:
-            entity = await self._sdk.get_entity(partition_key, row_key, select=columns, **READ_OPTIONS)
+            entity = await self._sdk.get_entity(partition_key, row_key, select=columns, **_READ_OPTIONS)
         except AzureError as error:
             if _is_no_such_row(error):
                 return None
@@ -46,7 +54,7 @@ class PublicTableClient(TableClient):
         """Send one transaction, once: all changes are done or none. One request."""
         operations = [_operation(partition_key, change) for change in changes]
         try:
-            await self._sdk.submit_transaction(cast("Any", operations), **WRITE_OPTIONS)
+            await self._sdk.submit_transaction(cast("Any", operations), **_WRITE_OPTIONS)
         except ClientAuthenticationError as error:
             raise StorageRefused(UNAUTHORIZED, type(error).__name__) from error
         except TableTransactionError as error:
@@ -62,7 +70,7 @@ class PublicTableClient(TableClient):
     ) -> tuple[list[Entity], Continuation]:
         columns = wire_select(select) if select else None
         query = self._sdk.query_entities(
-            condition, select=columns, results_per_page=page_rows, **READ_OPTIONS
+            condition, select=columns, results_per_page=page_rows, **_READ_OPTIONS
         )
         pages: Any = query.by_page(continuation)
         with_etag = wants_etag(select)

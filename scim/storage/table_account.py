@@ -1,18 +1,20 @@
 """This process's connection to the account that holds the tables."""
 
 import logging
+from functools import cached_property
 from typing import Any, Final, Self
 
-from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
+from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.data.tables import __version__ as sdk_version
 from azure.data.tables.aio import TableClient as SdkTableClient
 
 from scim.storage.public_client import PublicTableClient
+from scim.storage.signing import SharedKeySigner, Signer, TokenSigner
 from scim.storage.table_client import TableClient
 from scim.storage.transport import KEEPALIVE_SECONDS_HTTP, KEEPALIVE_SECONDS_HTTPS, CountingTransport
 
-# Releases of azure-data-tables whose pipeline our codec is tested with.
+# Releases of azure-data-tables that our codec was compared with.
 SDK_RELEASE: Final = "12.7."
 
 _log = logging.getLogger(__name__)
@@ -36,7 +38,7 @@ class TableAccount:
         connection_string: str = "",
         *,
         endpoint: str = "",
-        credential: AsyncTokenCredential | AzureNamedKeyCredential | AzureSasCredential | None = None,
+        credential: AsyncTokenCredential | None = None,
         own_codec: bool | None = None,
     ) -> None:
         self._connection_string = connection_string
@@ -55,8 +57,16 @@ class TableAccount:
             sdk = SdkTableClient.from_connection_string(self._connection_string, name, **options)
         else:
             sdk = SdkTableClient(self._endpoint, name, credential=self._credential, **options)
-        own_codec = has_known_pipeline(sdk, sdk_version) if self._own_codec is None else self._own_codec
-        return TableClient(sdk) if own_codec else PublicTableClient(sdk)
+        own_codec = is_known_release(sdk_version) if self._own_codec is None else self._own_codec
+        kind = TableClient if own_codec else PublicTableClient
+        return kind(sdk, self.transport, self._signer)
+
+    @cached_property
+    def _signer(self) -> Signer:
+        if self._credential is not None:
+            return TokenSigner(self._credential)
+        settings = dict(part.partition("=")[::2] for part in self._connection_string.split(";"))
+        return SharedKeySigner(AzureNamedKeyCredential(settings["AccountName"], settings["AccountKey"]))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -69,10 +79,9 @@ class TableAccount:
         await self.close()
 
 
-def has_known_pipeline(sdk: object, release: str) -> bool:
-    """Tell whether our codec can send its own bytes through this release of the SDK."""
-    pipeline = getattr(getattr(sdk, "_client", None), "_client", None)
-    if release.startswith(SDK_RELEASE) and callable(getattr(pipeline, "send_request", None)):
+def is_known_release(release: str) -> bool:
+    """Tell whether our codec sends what this release of the SDK sends."""
+    if release.startswith(SDK_RELEASE):
         return True
     _log.warning("table_codec_fallback", extra={"sdk_release": release})
     return False

@@ -1,12 +1,13 @@
 """The table, as the storage modules use it: point reads, ranges and transactions.
 
-Authentication, retries of reads, tracing and transport are those of azure-data-tables. Its codec is replaced:
-the standard library's multipart writer and the generated deserialiser cost 3 to 20 times the CPU of what is
-done here. That needs the SDK's pipeline, a private name, so the release is pinned; with another one, or
-without the name, `scim.storage.public_client` does the same through the public API. ``tests/storage`` holds
-both to the same results.
+Names, credentials and the protocol's version are those of azure-data-tables. Its codec and its pipeline are
+replaced: the standard library's multipart writer and the generated deserialiser cost 3 to 20 times the CPU of
+what is done here, and the pipeline's thirteen policies as much as the request. The bytes are those that the
+pinned release sends; with another one `scim.storage.public_client` does the same through the public API.
+``tests/storage`` holds both to the same results.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -15,7 +16,7 @@ from uuid import uuid4
 
 import orjson
 from azure.core.exceptions import AzureError, ClientAuthenticationError, ResourceExistsError
-from azure.core.rest import HttpRequest
+from azure.data.tables import __version__ as sdk_version
 from azure.data.tables.aio import TableClient as SdkTableClient
 
 from scim.documents import Throttled
@@ -29,25 +30,20 @@ from scim.storage.changesets import (
 )
 from scim.storage.edm import Entity, parse_entity, quote_key, range_filter
 from scim.storage.errors import AmbiguousFailure, StorageRefused, TransactionRejected
+from scim.storage.signing import Signer, WireRequest
+from scim.storage.transport import CountingTransport
 
 __all__ = ["Change", "ChangeKind", "Entity", "TableClient"]
 
 # Rows of one answer: the service's own limit.
 PAGE_ROWS_MAX: Final = 1000
 
-# Reads are repeated by the SDK: they change nothing. Writes never are: the SDK would repeat a transaction
-# that may have been committed, and report the conflict with itself as a failure (see
+# Reads are repeated here: they change nothing. Writes never are: a repeated transaction that was committed
+# already would be refused, and we would report the conflict with ourselves (see
 # scim/storage/transactions.py).
-READ_OPTIONS: Final[Mapping[str, Any]] = {
-    "retry_total": 3,
-    "retry_backoff_factor": 0.05,
-    "retry_backoff_max": 2,
-    "timeout": 20,  # seconds for all repeats together: less than a request has
-}
-WRITE_OPTIONS: Final[Mapping[str, Any]] = {"retry_total": 0}
-
-# How often a read is begun whose answer broke off half-way, which the SDK's pipeline does not see.
-_READS_MAX: Final = 3
+READ_REPEATS_MAX: Final = 3
+READ_PAUSE_SECONDS: Final = 0.05  # before the first repeat, twice as long each time; or what the service asks
+READ_SECONDS_MAX: Final = 20.0  # for all repeats together: less than a request has
 
 # A larger body is written piece by piece, so that the event loop's other requests go on.
 _BYTES_AT_ONCE_MAX: Final = 512 * 1024
@@ -55,6 +51,9 @@ _PIECE_BYTES: Final = 64 * 1024
 
 # Answers that say nothing about what was done with the request.
 AMBIGUOUS_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504})
+
+# What the account's logs name this client.
+_USER_AGENT: Final = f"azsdk-python-data-tables/{sdk_version} scim-gateway"
 
 TABLE_NOT_FOUND: Final = "TableNotFound"
 UNAUTHORIZED: Final = 401
@@ -75,14 +74,17 @@ class TableClient:
     In ``select`` name the properties wanted, and ``etag`` if the row's ETag is; without ``select`` all come.
     """
 
-    def __init__(self, sdk: SdkTableClient) -> None:
+    def __init__(self, sdk: SdkTableClient, transport: CountingTransport, signer: Signer) -> None:
         self._sdk = sdk
+        self._transport = transport
+        self._signer = signer
         self._table_url = f"{sdk.url}/{sdk.table_name}"
         self._batch_url = f"{sdk.url}/$batch"
         self._headers = {
             "x-ms-version": sdk.api_version,
             "DataServiceVersion": "3.0",
             "Accept": "application/json;odata=minimalmetadata",
+            "User-Agent": _USER_AGENT,
         }
 
     @property
@@ -162,24 +164,23 @@ class TableClient:
             AmbiguousFailure: Nobody knows.
             StorageRefused: The request was refused as a whole: nothing was written.
         """
-        boundary = str(uuid4())
+        boundary = uuid4().hex
         body = render_batch(self._table_url, partition_key, changes, boundary)
-        headers = {**self._headers, "Content-Type": f"multipart/mixed; boundary=batch_{boundary}"}
-        if len(body) > _BYTES_AT_ONCE_MAX:
-            headers["Content-Length"] = str(len(body))
-            request = HttpRequest("POST", self._batch_url, headers=headers, content=_Pieces(body))
-        else:
-            request = HttpRequest("POST", self._batch_url, headers=headers, content=body)
+        headers = {
+            **self._headers,
+            "Content-Type": f"multipart/mixed; boundary=batch_{boundary}",
+            "Content-Length": str(len(body)),
+        }
+        request = WireRequest("POST", self._batch_url, headers, cut(body))
         try:
-            response = await self._send(request, WRITE_OPTIONS)
-            answer: bytes = await response.read()
+            answer = await self._transport.exchange(request, self._signer)
         except ClientAuthenticationError as error:
             raise StorageRefused(UNAUTHORIZED, type(error).__name__) from error
         except AzureError as error:
             raise AmbiguousFailure from error
-        if response.status_code != _ACCEPTED:
-            raise failed_write(response.status_code, response.headers, *parse_error(answer))
-        check_batch_answer(answer, len(changes))
+        if answer.status != _ACCEPTED:
+            raise failed_write(answer.status, answer.headers, *parse_error(answer.body))
+        check_batch_answer(answer.body, len(changes))
 
     async def create_table(self) -> None:
         """Create the table unless it is there."""
@@ -201,32 +202,39 @@ class TableClient:
         return rows, _next_query(headers)
 
     async def _read(self, url: str) -> tuple[int, Mapping[str, str], bytes]:
-        for _ in range(_READS_MAX):
-            request = HttpRequest("GET", url, headers=self._headers)
+        try:
+            async with asyncio.timeout(READ_SECONDS_MAX):
+                return await self._read_patiently(url)
+        except ClientAuthenticationError as error:
+            raise StorageRefused(UNAUTHORIZED, type(error).__name__) from error
+        except (AzureError, TimeoutError) as error:
+            raise Throttled from error
+
+    async def _read_patiently(self, url: str) -> tuple[int, Mapping[str, str], bytes]:
+        attempt = 0
+        while True:
+            is_last, asked_seconds = attempt == READ_REPEATS_MAX, 0.0
             try:
-                response = await self._send(request, READ_OPTIONS)
-            except ClientAuthenticationError as error:
-                raise StorageRefused(UNAUTHORIZED, type(error).__name__) from error
-            except AzureError as error:
-                raise Throttled from error
-            with suppress(AzureError):
-                return response.status_code, response.headers, await response.read()
-        raise Throttled
+                request = WireRequest("GET", url, dict(self._headers))
+                answer = await self._transport.exchange(request, self._signer)
+            except ClientAuthenticationError:
+                raise
+            except AzureError:
+                if is_last:
+                    raise
+            else:
+                if is_last or answer.status not in AMBIGUOUS_STATUSES:
+                    return answer.status, answer.headers, answer.body
+                asked_seconds = _seconds(answer.headers.get("Retry-After"))
+            await asyncio.sleep(max(asked_seconds, READ_PAUSE_SECONDS * 2.0**attempt))
+            attempt += 1
 
-    async def _send(self, request: HttpRequest, options: Mapping[str, Any]) -> Any:
-        # The SDK's own policies, without its (de)serialisers: the one private name we need.
-        return await self._sdk._client._client.send_request(request, stream=True, **options)  # noqa: SLF001
 
-
-class _Pieces:
-    """A large body, which can be sent again from its start when the service asks for another token."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for start in range(0, len(self._body), _PIECE_BYTES):
-            yield self._body[start : start + _PIECE_BYTES]
+def cut(body: bytes) -> Sequence[bytes]:
+    """Return a large body in pieces, a small one whole."""
+    if len(body) <= _BYTES_AT_ONCE_MAX:
+        return (body,)
+    return [body[start : start + _PIECE_BYTES] for start in range(0, len(body), _PIECE_BYTES)]
 
 
 def wire_select(select: Sequence[str]) -> str:

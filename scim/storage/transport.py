@@ -1,10 +1,16 @@
 """The HTTP side of the table clients: one aiohttp session per process, tuned, and counted."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
+from azure.core.exceptions import ServiceResponseError
 from azure.core.pipeline.transport import AioHttpTransport
+from yarl import URL
+
+from scim.storage.signing import Signer, WireRequest
 
 # Time to connect, and between two reads, in seconds. The service cuts its own work off at 30; a request of
 # ours has about 25 altogether, and must be able to try a second time.
@@ -16,8 +22,27 @@ READ_TIMEOUT_SECONDS: Final = 10.0
 KEEPALIVE_SECONDS_HTTP: Final = 4.0
 KEEPALIVE_SECONDS_HTTPS: Final = 55.0
 
+_TIMEOUT: Final = aiohttp.ClientTimeout(
+    sock_connect=CONNECTION_TIMEOUT_SECONDS, sock_read=READ_TIMEOUT_SECONDS
+)
+
 # Connections of one process. Above it requests wait: more in flight gains nothing on one core.
 CONNECTIONS_MAX: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, read to its end.
+
+    Attributes:
+        status: HTTP status code.
+        headers: Names in any case.
+        body: As received.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class CountingTransport(AioHttpTransport):  # type: ignore[misc]  # the SDK exports it lazily, untyped
@@ -61,3 +86,50 @@ class CountingTransport(AioHttpTransport):  # type: ignore[misc]  # the SDK expo
         if self.observe is not None:
             self.observe(request.method, request.url)
         return await super().send(request, **config)
+
+    async def exchange(self, request: WireRequest, signer: Signer) -> Answer:
+        """Sign a request and send it, without the SDK's pipeline.
+
+        Sent once, or twice where the service refused the credential and there is another to be had: a request
+        that was refused so has changed nothing.
+
+        Raises:
+            AzureError: No token; no connection; no complete answer.
+        """
+        await signer.sign(request)
+        answer = await self._exchange(request)
+        if answer.status == HTTPStatus.UNAUTHORIZED and signer.forget():
+            await signer.sign(request)
+            answer = await self._exchange(request)
+        return answer
+
+    async def _exchange(self, request: WireRequest) -> Answer:
+        await self.open()
+        assert self.session is not None
+        self.requests += 1
+        if self.observe is not None:
+            self.observe(request.method, request.url)
+        try:
+            async with self.session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers=request.headers,
+                data=_body(request.pieces),
+                timeout=_TIMEOUT,
+                allow_redirects=False,
+                skip_auto_headers=("Content-Type",),
+            ) as response:
+                return Answer(response.status, response.headers, await response.read())
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ServiceResponseError(str(error), error=error) from error
+
+
+def _body(pieces: Sequence[bytes]) -> bytes | AsyncIterator[bytes] | None:
+    if len(pieces) <= 1:
+        return pieces[0] if pieces else None
+    return _stream(pieces)
+
+
+async def _stream(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
