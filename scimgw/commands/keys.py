@@ -21,7 +21,7 @@ from scimgw.commands.options import AsJson
 from tenants.local_secrets import LocalSecretStore
 from tenants.secrets import Secret, SecretNotFound, SecretStore, SecretStoreUnavailable
 
-app = typer.Typer(no_args_is_help=True, help="The gateway's own secrets: signing key and pepper.")
+app = typer.Typer(no_args_is_help=True, help="The gateway's own secrets: signing key, pepper, webhook key.")
 
 
 class KeyName(StrEnum):
@@ -29,6 +29,7 @@ class KeyName(StrEnum):
 
     SIGNING_KEY = "signing-key"
     PEPPER = "pepper"
+    WEBHOOK_KEY = "webhook-key"
 
 
 class Algorithm(StrEnum):
@@ -56,7 +57,7 @@ Name = Annotated[KeyName, typer.Option(help="Which secret.")]
 
 @app.command("list")
 def list_versions(vault: Vault = "", secrets: Secrets = None, *, as_json: AsJson = False) -> None:
-    """List the live versions of the signing key and the pepper, and what each does now."""
+    """List the live versions of the gateway's keys, and what each does now."""
 
     async def run(store: SecretStore, _: Any) -> list[dict[str, str]]:
         now = datetime.now(UTC)
@@ -87,6 +88,10 @@ def rotate(
     async def run(_: SecretStore, writer: Any) -> str:
         if name is KeyName.PEPPER:
             return await rotate_pepper(writer, datetime.now(UTC))
+        if name is KeyName.WEBHOOK_KEY:
+            from events.webhook_secrets import make_webhook_key  # noqa: PLC0415
+
+            return str(await writer.add_version(name.value, make_webhook_key()))
         return await rotate_signing_key(writer, SigningAlgorithm(algorithm))
 
     version = _act(vault, secrets, run)
