@@ -3,7 +3,8 @@
 The engine orders the operations (a creation runs before what refers to it) and resolves ``bulkId:``
 references in paths and data; here they are resolved in the filters of PATCH paths too, as in
 ``members[value eq "bulkId:x"]``. Data stays raw JSON until its operation runs, so that the dialects see it.
-One failing operation fails alone.
+One failing operation fails alone. Each that succeeds is committed before the next one starts: a crash leaves
+the first of them done, and a client that repeats the request gets 409 for what it created.
 """
 
 import re
@@ -37,6 +38,7 @@ from scim.service import Service
 # Never evaluated: the engine's class would refuse Any, and raw data has no model.
 type _Raw = BulkOperation[Any]
 _OPERATION: Final[Any] = BulkOperation[User]  # any type will do: what is constructed is not validated
+type Fail = Callable[[Exception], SCIMException]
 type Serve = Callable[[Target, JsonObject, Conditions], Awaitable[Written | None]]
 
 _REQUEST_URN: Final = str(BulkRequest.__schema__)
@@ -90,13 +92,14 @@ class _Plan(BulkPlan):
         return operation.model_copy(update={"data": resolved})
 
 
-async def run_bulk(service: Service, request: ScimRequest, serve: Serve) -> ScimResponse:
+async def run_bulk(service: Service, request: ScimRequest, serve: Serve, fail: Fail) -> ScimResponse:
     """Run a bulk request.
 
     Args:
         service: Reads and routes.
         request: The request; its caller may write.
         serve: Serves one operation as if it were a request of its own.
+        fail: Gets what nobody foresaw, and says what the client is told.
 
     Raises:
         PayloadTooLargeException: It has too many operations or bytes (413).
@@ -114,8 +117,9 @@ async def run_bulk(service: Service, request: ScimRequest, serve: Serve) -> Scim
             target = _locate(service, request, operation, outcome)
             written = await _run(serve, target, operation)
             outcome["status"] = _STATUSES[target.operation].value
-        except SCIMException as error:
-            outcome["status"], outcome["response"] = int(error.status), render_error(error)
+        except Exception as error:
+            told = error if isinstance(error, SCIMException) else fail(error)
+            outcome["status"], outcome["response"] = int(told.status), render_error(told)
         if written is not None:
             document = written.document
             outcome["location"] = location_of(request.base_url, document.resource_name, document.id)

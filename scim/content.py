@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from scim2_models import (
     BaseModel,
     Context,
+    InvalidPathException,
     InvalidValueException,
     PatchOp,
     PayloadTooLargeException,
@@ -124,6 +125,9 @@ def apply_patch(kind: Kind, patch: Patch, operations: list[JsonObject], content:
     resource = kind.model.model_validate({name: content[name] for name in touched if name in content})
     if not patch.patch(resource):
         return stored_attributes(content)
+    if getattr(resource, "members", None):
+        # `plan_patch` takes members out; what it did not understand must not be lost in silence.
+        raise InvalidPathException(detail="Members are added and removed by operations on 'members'")
     written = content_of(resource, kind.catalogue)
     merged = {
         name: written.pop(name, None) if name in touched else value

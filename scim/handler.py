@@ -24,6 +24,7 @@ from scim2_models import (
     Context,
     NotFoundException,
     NotImplementedException,
+    SCIMException,
 )
 from scim2_server.conditions import Conditions
 from scim2_server.handler import AsyncScimHandler
@@ -46,6 +47,7 @@ from scim.content import (
     validate_patch,
 )
 from scim.documents import Directory, Document, JsonObject, MembershipChange, ResourceName, WriteConflict
+from scim.failures import log_failure, unexpected
 from scim.finder import Finder
 from scim.membership import plan_members, plan_patch
 from scim.profile import TenantProfile
@@ -300,7 +302,12 @@ class Handler(AsyncScimHandler):
 
     async def _serve_bulk(self, request: ScimRequest, _target: Target) -> ScimResponse:
         """RFC 7644 §3.7."""
-        return await run_bulk(self.service, request, self._serve_operation)
+
+        def fail(error: Exception) -> SCIMException:
+            log_failure(error, self.profile.tenant_id, request.subject.correlation_id)
+            return unexpected(request.subject.correlation_id)
+
+        return await run_bulk(self.service, request, self._serve_operation, fail)
 
     async def _serve_operation(
         self, target: Target, data: JsonObject, conditions: Conditions

@@ -1,8 +1,6 @@
 """Functions requests ⇄ SCIM requests: the edge, where every failure becomes a SCIM error (RFC 7644 §3.12)."""
 
-import logging
 import secrets
-import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -17,13 +15,12 @@ from scim2_server.responses import SCIM_MEDIA_TYPE, ScimResponse
 
 from scim import dialects
 from scim.documents import Directory, Throttled
+from scim.failures import log_failure, unexpected
 from scim.handler import Handler
 from scim.limits import QUERY_LENGTH_MAX
 from scim.profile import Caller, TenantProfile
 from scim.rendering import render_error
 from scim.service import get_service
-
-_log = logging.getLogger(__name__)
 
 # Names a request in the answer, the log and the change rows.
 CORRELATION_HEADER: Final = "X-Correlation-ID"
@@ -77,11 +74,7 @@ async def respond(
         return error_response(error, headers=headers)
     except Exception as error:
         log_failure(error, profile.tenant_id, caller.correlation_id)
-        return error_response(
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            f"The service failed; the operator finds the cause by {caller.correlation_id}",
-            headers=headers,
-        )
+        return error_response(unexpected(caller.correlation_id), headers=headers)
 
 
 def error_response(
@@ -104,19 +97,6 @@ def error_response(
     else:
         body, status = Error(status=error.value, detail=detail or error.phrase).model_dump(), error.value
     return _http_response(status, orjson.dumps(body), sent)
-
-
-def log_failure(error: Exception, tenant_id: str, correlation_id: str) -> None:
-    """Log an unexpected failure by its type and place: its text could hold a client's data."""
-    frames = traceback.extract_tb(error.__traceback__)
-    places = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}:{frame.name}" for frame in frames]
-    fields = {
-        "tenant_id": tenant_id,
-        "correlation_id": correlation_id,
-        "error": type(error).__name__,
-        "places": places,
-    }
-    _log.error("request_failed %s", orjson.dumps(fields).decode(), extra={"scim": fields})
 
 
 def _read_query(request: func.HttpRequest) -> dict[str, str]:

@@ -17,6 +17,7 @@ from tests.unit.scim.clients import (
     Client,
     check_error,
 )
+from tests.unit.scim.memory_directory import MemoryDirectory
 
 type Operation = dict[str, Any]
 
@@ -161,6 +162,21 @@ async def test_a_wrong_operation_fails_alone(
 
     assert (failed["status"], failed["response"]["status"], done["status"]) == (status, status, "201")
     assert has_location == ("location" in failed)
+
+
+async def test_an_unexpected_failure_fails_its_operation_only(caplog: pytest.LogCaptureFixture):
+    """500 there, with the correlation id and no more; what was done before it is reported."""
+
+    class Failing(MemoryDirectory):
+        async def create_group(self, content: Any, members: Any) -> Any:
+            raise RuntimeError(content["displayName"])
+
+    results = await run(Client(Failing()), post("a", "jo"), post_group("b", "hidden"), post("c", "jim"))
+
+    assert [each["status"] for each in results] == ["201", "500", "201"]
+    assert "correlation" in results[1]["response"]["detail"]
+    assert "hidden" not in str(results) + caplog.text
+    assert "RuntimeError" in caplog.text
 
 
 async def test_failures_can_stop_the_rest(client: Client):
