@@ -4,11 +4,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import azure.functions as func
 
 from events.receivers import ReceiverChanged
-from gateway import doctor, purging, receivers
+from gateway import doctor, exporting, purging, receivers
 from gateway.application import Application
 from gateway.http import (
     InvalidBody,
@@ -60,8 +61,8 @@ class Call:
         return parse_json_object(self.request)
 
 
-# What a use case answers: status and JSON, None for no body.
-type Answer = tuple[HTTPStatus, dict[str, Any] | None]
+# What a use case answers: status and JSON, None for no body; or all of the answer.
+type Answer = tuple[HTTPStatus, dict[str, Any] | func.HttpResponse | None]
 type UseCase = Callable[..., Awaitable[Answer]]
 
 
@@ -128,6 +129,13 @@ async def _revoke_credential(call: Call, tenant_id: str, credential_id: str) -> 
     return HTTPStatus.NO_CONTENT, None
 
 
+async def _export_tenant(call: Call, tenant_id: str) -> Answer:
+    assert call.application is not None
+    after = call.request.params.get("after") or ""
+    url = f"{call.base_url}/manage/tenants/{quote(tenant_id, safe='')}/export"
+    return HTTPStatus.OK, await exporting.export_page(call.application, tenant_id, after, url)
+
+
 async def _purge_tenant(call: Call, tenant_id: str) -> Answer:
     assert call.application is not None
     return HTTPStatus.ACCEPTED, await purging.purge_tenant(call.application, tenant_id, call.operator)
@@ -150,6 +158,7 @@ ROUTES: dict[tuple[str, ...], dict[str, UseCase]] = {
     ("tenants", "*", "credentials", "*"): {"DELETE": _revoke_credential},
     ("tenants", "*", "credentials", "*", "rotate"): {"POST": _rotate_credential},
     ("tenants", "*", "storage-check"): {"POST": _check_storage},
+    ("tenants", "*", "export"): {"GET": _export_tenant},
     ("tenants", "*", "purge"): {"GET": _show_purge, "POST": _purge_tenant},
     ("entries",): {"GET": _list_entries},
     ("doctor",): {"GET": _examine},
@@ -213,6 +222,8 @@ async def _answer(application: Application, request: func.HttpRequest) -> func.H
     call = Call(request, application.management, principal.subject, links, application=application)
     status, value = await use_case(call, *ids)
     _log.info("managed method=%s route=%s operator=%s", request.method, _pattern(segments), principal.subject)
+    if isinstance(value, func.HttpResponse):
+        return value
     return render_json(status, value) if value is not None else func.HttpResponse(status_code=status)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
 
 import azure.functions as func
 import pytest
@@ -21,6 +22,7 @@ def make_request(method, path, *, body=b"", headers=None, url="https://gateway.e
         method=method,
         url=f"{url}{path}",
         headers={k.lower(): v for k, v in (headers or {}).items()},
+        params=dict(parse_qsl(urlsplit(path).query)),
         body=body,
     )
 
