@@ -145,9 +145,9 @@ def wrap_bare_value(attribute: AttributeDefinition, value: Any) -> Any:
 )
 def unwrap_array(value: Any) -> Any:
     """A single-valued complex attribute may come as an array of one object; an empty array is no value."""
-    if isinstance(value, list) and len(value) <= 1:
-        return value[0] if value else None
-    return value
+    if not isinstance(value, list) or len(value) > 1 or (value and isinstance(value[0], list)):
+        return value
+    return value[0] if value else None
 
 
 @rule(

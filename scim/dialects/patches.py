@@ -93,33 +93,11 @@ def _read_without_path(definition: ResourceDefinition, operation: JsonObject) ->
     op, value = operation["op"], operation.get("value")
     if op == "remove" or not isinstance(value, dict):
         return [operation]
-    content = read_content(definition, value, patch=True)
-    attributes = content.attributes
-    if op == "add":
-        attributes = _without_empty_arrays(definition, attributes)
+    content = read_content(definition, value, op)
     selected = [_write(target, op, item) for target, item in content.selected]
-    return [{"op": op, "value": attributes}, *selected] if attributes or not selected else selected
-
-
-def _without_empty_arrays(definition: ResourceDefinition, attributes: JsonObject) -> JsonObject:
-    """Leave out what an ``add`` would clear although it has several values to keep."""
-    kept = {}
-    for name, value in attributes.items():
-        target = find_target(definition, name)
-        if target and target.attribute is None and isinstance(value, dict):
-            kept[name] = {
-                key: item
-                for key, item in value.items()
-                if item is not None or not _is_array(definition, f"{name}:{key}")
-            }
-        elif value is not None or not _is_array(definition, name):
-            kept[name] = value
-    return kept
-
-
-def _is_array(definition: ResourceDefinition, path: str) -> bool:
-    target = find_target(definition, path)
-    return target is not None and target.is_array
+    if selected and not content.attributes:
+        return selected
+    return [{"op": op, "value": content.attributes}, *selected]
 
 
 def _read_with_path(

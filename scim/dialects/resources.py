@@ -6,7 +6,14 @@ from typing import Any
 
 from scim.dialects.definitions import AttributeDefinition, ResourceDefinition
 from scim.dialects.entra import is_cleared, reset_reference, unwrap_array
-from scim.dialects.generic import find_attribute, has_own_operation, put_nested, read_schemas, selects
+from scim.dialects.generic import (
+    find_attribute,
+    has_own_operation,
+    is_addition_of_nothing,
+    put_nested,
+    read_schemas,
+    selects,
+)
 from scim.dialects.okta import is_ignored
 from scim.dialects.paths import find_target
 from scim.dialects.targets import Target
@@ -19,11 +26,13 @@ class Content:
     """What an object holds, sorted.
 
     Attributes:
+        op: ``add`` or ``replace`` in a PATCH, "" elsewhere.
         attributes: Those with a place of their own: core attributes by name, extensions by URN. In a PATCH,
             null stands for what is cleared.
         selected: Targets below a multi-valued attribute, with the values for them as they were sent.
     """
 
+    op: str = ""
     attributes: JsonObject = field(default_factory=dict)
     selected: list[tuple[Target, Any]] = field(default_factory=list)
 
@@ -35,29 +44,27 @@ def read_resource(definition: ResourceDefinition, body: JsonObject) -> JsonObjec
         InvalidValueException: No boolean where one is wanted, or no number.
         InvalidFilterException: A key selects elements by such a comparison.
     """
-    content = read_content(definition, body, patch=False)
+    content = read_content(definition, body)
     for target, value in content.selected:
         _place(content.attributes, target, value)
     return _with_schemas(definition, body, content.attributes)
 
 
-def read_content(definition: ResourceDefinition, body: JsonObject, *, patch: bool) -> Content:
+def read_content(definition: ResourceDefinition, body: JsonObject, op: str = "") -> Content:
     """Read an object whose keys are names, paths or schema URNs.
 
     Args:
         definition: The resource type's.
         body: The object.
-        patch: Whether attributes without a value are kept as null, and read-only ones as they were sent, to
-            be refused; otherwise both are left out.
+        op: ``add`` or ``replace`` in a PATCH: attributes without a value are kept as null, and read-only ones
+            as they were sent, to be refused. "" for a whole resource, where both are left out.
     """
-    content = Content()
-    _read_keys(definition, "", body, content, patch=patch)
+    content = Content(op)
+    _read_keys(definition, "", body, content)
     return content
 
 
-def _read_keys(
-    definition: ResourceDefinition, urn: str, body: Mapping[str, Any], content: Content, *, patch: bool
-) -> None:
+def _read_keys(definition: ResourceDefinition, urn: str, body: Mapping[str, Any], content: Content) -> None:
     """Read the keys of the resource or of its extension ``urn``, plain names first: paths may refine them."""
     attributes = definition.extensions[urn.lower()][1] if urn else definition.attributes
     paths = []
@@ -65,8 +72,8 @@ def _read_keys(
         attribute = find_attribute(attributes, key)
         if attribute is None:
             paths.append((key, value))
-        elif patch:
-            _put(content, Target(urn, attribute), value, patch=patch)
+        elif content.op:
+            _put(content, Target(urn, attribute), value)
         elif not is_ignored(attribute) and attribute.name != "schemas":
             read = read_value(attribute, value)
             if read is not None:
@@ -76,43 +83,46 @@ def _read_keys(
         if target is None:
             continue
         if target.attribute is None:
-            _put_schema(definition, target.urn, value, content, patch=patch)
+            _put_schema(definition, target.urn, value, content)
         else:
-            _put(content, target, value, patch=patch)
+            _put(content, target, value)
 
 
-def _put_schema(
-    definition: ResourceDefinition, urn: str, value: Any, content: Content, *, patch: bool
-) -> None:
+def _put_schema(definition: ResourceDefinition, urn: str, value: Any, content: Content) -> None:
     """Put an extension, or the core schema's attributes gathered under its URN."""
     value = unwrap_array(value)
     if isinstance(value, dict):
-        _read_keys(definition, urn, value, content, patch=patch)
+        _read_keys(definition, urn, value, content)
     elif urn and not is_cleared(value):
         content.attributes[urn] = value
-    elif urn and patch:
+    elif urn and content.op:
         content.attributes[urn] = None
 
 
-def _put(content: Content, target: Target, value: Any, *, patch: bool) -> None:
+def _put(content: Content, target: Target, value: Any) -> None:
     attribute, leaf = target.attribute, target.leaf
     if attribute is None or leaf is None or attribute.name == "schemas":
         return
     if is_ignored(attribute):
-        if patch:
+        if content.op:
             put_nested(_container(content.attributes, target.urn), attribute, target.sub_attribute, value)
         return
     if is_ignored(leaf):
         return
-    if selects(attribute, target) or (patch and has_own_operation(attribute)):
+    if selects(attribute, target) or (content.op and has_own_operation(attribute)):
         content.selected.append((target, value))
         return
-    read = read_value(leaf, value, keep_nulls=patch)
-    if patch:
+    read = read_value(leaf, value, keep_nulls=bool(content.op))
+    if content.op:
         target, read = widen_reference(target, read)
-    says_something = read != {} if patch else read is not None
-    if says_something:
+    if not _says_nothing(content.op, target, read):
         put_nested(_container(content.attributes, target.urn), attribute, target.sub_attribute, read)
+
+
+def _says_nothing(op: str, target: Target, read: Any) -> bool:
+    if not op:
+        return read is None
+    return read == {} or (read is None and is_addition_of_nothing(op, target))
 
 
 def widen_reference(target: Target, value: Any) -> tuple[Target, Any]:

@@ -88,10 +88,8 @@ def test_a_resource_may_have_it_without_value(dialects: Any, nothing: Any):
     assert dialects.resource({ENTERPRISE: {"manager": nothing}}) == {}
 
 
-def test_two_managers_are_left_to_be_refused(dialects: Any):
-    two = [{"value": "a"}, {"value": "b"}]
-
-    assert dialects.resource({"manager": two}) == {ENTERPRISE: {"manager": two}}
-    assert dialects.patch({"op": "replace", "path": MANAGER, "value": two}) == [
-        {"op": "replace", "path": MANAGER, "value": two}
-    ]
+@pytest.mark.parametrize("manager", [[{"value": "a"}, {"value": "b"}], [[{"value": "a"}]], [[]], True])
+def test_other_arrays_are_left_to_be_refused(dialects: Any, manager: Any):
+    assert dialects.resource({"manager": manager}) == {ENTERPRISE: {"manager": manager}}
+    operation = {"op": "replace", "path": MANAGER, "value": manager}
+    assert dialects.patch(operation) == [operation]
