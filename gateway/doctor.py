@@ -82,6 +82,7 @@ async def examine(application: Application) -> dict[str, Any]:
         _check_secrets(application),
         _check_signing_keys(application),
         _check_entries(application),
+        _check_entra(application),
     ]
     found = [*check_settings(application.settings)]
     for findings in await asyncio.gather(*checks):
@@ -247,8 +248,6 @@ async def _check_secret(application: Application, name: str) -> Finding:
 
 def _rotation(name: str) -> str:
     """Say how a version is added."""
-    if name == WEBHOOK_KEY:
-        return f"Add 32 random bytes: az keyvault secret set --name {name} (docs/guides/deploy.md)"
     return f"Run `scimgw keys rotate --name {name}`"
 
 
@@ -318,6 +317,28 @@ async def _check_entries(application: Application) -> list[Finding]:
     ]
     detail = f"{len(tenants)} tenants, {len(records)} entries, {len(refused)} of them refused."
     return [Finding("tenants", Level.OK, detail), *refused]
+
+
+async def _check_entra(application: Application) -> list[Finding]:
+    """Ask Entra for what operators' tokens are checked by: without a way out, nobody's token can be."""
+    values = application.settings
+    if not values.operator_tenant_id:
+        return []
+    authority = values.entra_authority.rstrip("/")
+    url = f"{authority}/{values.operator_tenant_id}/v2.0/.well-known/openid-configuration"
+    try:
+        async with (
+            asyncio.timeout(CHECK_SECONDS_MAX),
+            application.http.get(url, allow_redirects=False) as response,
+        ):
+            status = response.status
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        step = "Let the app reach it on port 443; in a private network, by its outbound rules."
+        return [Finding("entra", Level.FAILING, f"It cannot be reached: {type(error).__name__}.", step)]
+    if status != HTTPStatus.OK:
+        step = "Correct SCIM_OPERATOR_TENANT_ID, and SCIM_ENTRA_AUTHORITY in a national cloud."
+        return [Finding("entra", Level.FAILING, f"It knows no such directory: {status}.", step)]
+    return [Finding("entra", Level.OK, "It can be reached, and knows the operators' directory.")]
 
 
 async def _get_id(application: Application, tenant_id: str) -> str:

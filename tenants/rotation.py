@@ -44,8 +44,8 @@ async def rotate_signing_key(
     return await writer.add_version(SIGNING_KEY, value, content_type=PEM_CONTENT_TYPE)
 
 
-async def rotate_pepper(writer: SecretWriter, now: datetime) -> str:
-    """Add a new pepper, to be used from ``PEPPER_LEAD`` after ``now`` on.
+async def rotate_pepper(writer: SecretWriter, now: datetime, *, lead: timedelta = PEPPER_LEAD) -> str:
+    """Add a new pepper, to be used from ``lead`` after ``now`` on; the first one of all needs none.
 
     Digests name the version that made them, and a credential that is used gets a new one. So the old version
     must stay enabled until no live credential names it (``pepper_version`` in the list of credentials).
@@ -53,4 +53,4 @@ async def rotate_pepper(writer: SecretWriter, now: datetime) -> str:
     Returns:
         The new version's name.
     """
-    return await writer.add_version(PEPPER, make_pepper(), not_before=now + PEPPER_LEAD)
+    return await writer.add_version(PEPPER, make_pepper(), not_before=now + lead)

@@ -7,7 +7,7 @@ is enough. Values are never printed.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +20,8 @@ from scimgw.client import GatewayError
 from scimgw.commands.options import AsJson
 from tenants.local_secrets import LocalSecretStore
 from tenants.secrets import Secret, SecretNotFound, SecretStore, SecretStoreUnavailable
+
+NO_LEAD = timedelta(0)
 
 app = typer.Typer(no_args_is_help=True, help="The gateway's own secrets: signing key, pepper, webhook key.")
 
@@ -82,12 +84,14 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """Add a version. Every instance takes it up by itself; nothing is interrupted."""
-    from tenants.rotation import rotate_pepper, rotate_signing_key  # noqa: PLC0415 - loads cryptography
+    from tenants.rotation import PEPPER_LEAD, rotate_pepper, rotate_signing_key  # noqa: PLC0415 - loads cryptography
     from tenants.signing_keys import SigningAlgorithm  # noqa: PLC0415
 
-    async def run(_: SecretStore, writer: Any) -> str:
+    async def run(store: SecretStore, writer: Any) -> str:
         if name is KeyName.PEPPER:
-            return await rotate_pepper(writer, datetime.now(UTC))
+            # The first pepper of an installation is nobody's follower: it is used at once.
+            is_first = not await store.versions(name)
+            return await rotate_pepper(writer, datetime.now(UTC), lead=NO_LEAD if is_first else PEPPER_LEAD)
         if name is KeyName.WEBHOOK_KEY:
             from events.webhook_secrets import make_webhook_key  # noqa: PLC0415
 

@@ -84,6 +84,13 @@ def test_leaked_key_is_taken_out_after_a_rotation(place):
     assert states(place) == {second: "current"}
 
 
+def test_the_first_pepper_of_an_installation_is_used_at_once(vault):
+    """It follows nobody, and a gateway without one serves nobody."""
+    first = rotate(vault, "--name", "pepper")
+
+    assert states(vault, PEPPER) == {first: "current"}
+
+
 def test_new_pepper_waits_until_every_instance_knows_it(folder):
     [first] = states(folder, PEPPER)
     second = rotate(folder, "--name", "pepper")

@@ -23,6 +23,7 @@ from scim.storage.changesets import Change, ChangeKind
 from settings import Settings
 from tenants.secrets import Secret
 from tests.hosts import PROJECT_DIR
+from tests.oauth.issuer import run_issuer
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -171,6 +172,53 @@ def test_a_key_with_a_follower_may_end():
     follower = Secret("pepper", SecretStr("x"), "2", NOW)
 
     assert judge_secret(ending, [follower, ending], NOW).level == "ok"
+
+
+@pytest.fixture
+async def entra(azurite, tmp_path):
+    """A gateway whose operators sign in to an issuer on this machine."""
+    async with run_issuer() as issuer:
+        application = Application(
+            Settings(
+                table_connection_string=SecretStr(azurite.connection_string),
+                local_secrets_dir=tmp_path / "secrets",
+                operator_tenant_id=str(uuid.uuid4()),
+                operator_audience="api://gateway",
+                entra_authority=issuer.url,
+            )
+        )
+        yield issuer, application
+        await close(application)
+
+
+@pytest.mark.parametrize(("status", "level"), [(200, "ok"), (400, "failing"), (302, "failing")])
+async def test_entra_is_asked_for_the_operators_directory(entra, status, level):
+    """By the very document that tokens are checked by."""
+    issuer, application = entra
+    issuer.status = status
+
+    found = (await examine(application))["findings"]
+
+    assert [finding["level"] for finding in found if finding["check"] == "entra"] == [level]
+    assert (
+        f"/{application.settings.operator_tenant_id}/v2.0/.well-known/openid-configuration" in issuer.requests
+    )
+
+
+async def test_an_entra_that_cannot_be_reached_is_failing(azurite, tmp_path):
+    application = Application(
+        Settings(
+            table_connection_string=SecretStr(azurite.connection_string),
+            local_secrets_dir=tmp_path / "secrets",
+            operator_tenant_id=str(uuid.uuid4()),
+            entra_authority="http://127.0.0.1:1",
+        )
+    )
+
+    found = (await examine(application))["findings"]
+    await close(application)
+
+    assert [finding["level"] for finding in found if finding["check"] == "entra"] == ["failing"]
 
 
 # --- the rows of a tenant ---
