@@ -27,7 +27,8 @@ async def answer(endpoint: str, request: func.HttpRequest) -> func.HttpResponse:
         endpoint: The module in this package with ``answer(application, request)``.
         request: As the worker hands it over.
     """
-    from gateway.application import NotConfigured, get_application  # noqa: PLC0415
+    from gateway.application import NotConfigured  # noqa: PLC0415
+    from gateway.process import get_application  # noqa: PLC0415
 
     try:
         module = importlib.import_module(f"gateway.{endpoint}")
@@ -52,7 +53,8 @@ async def health() -> func.HttpResponse:
 async def run(timer: str) -> None:
     """Run one of the timers' jobs. A gateway that cannot start says so once a minute, in the log."""
     from gateway import timers  # noqa: PLC0415
-    from gateway.application import NotConfigured, get_application  # noqa: PLC0415
+    from gateway.application import NotConfigured  # noqa: PLC0415
+    from gateway.process import get_application  # noqa: PLC0415
 
     try:
         application = await get_application()

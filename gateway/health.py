@@ -7,8 +7,9 @@ from http import HTTPStatus
 
 import azure.functions as func
 
-from gateway.application import TABLES, Application, NotConfigured, get_application
+from gateway.application import TABLES, Application, NotConfigured
 from gateway.http import render_json
+from gateway.process import get_application
 from gateway.tables import ScimTable
 from tenants.secrets import PEPPER, SIGNING_KEY, SecretNotFound, SecretStoreUnavailable
 from tenants.tables import TableUnavailable
