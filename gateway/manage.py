@@ -1,7 +1,7 @@
 """``/manage/…``: the API's routing and status codes; the use cases are in ``tenants/management.py``."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -148,7 +148,7 @@ async def _show_purge(call: Call, tenant_id: str) -> Answer:
 
 # Paths below /manage, with `*` for an id, and what each method does there.
 _ID_POSITIONS = frozenset({1, 3})
-ROUTES: dict[tuple[str, ...], dict[str, UseCase]] = {
+ROUTES: dict[tuple[str, ...], Mapping[str, UseCase]] = {
     ("tenants",): {"GET": _list_tenants, "POST": _create_tenant},
     ("tenants", "*"): {"GET": _show_tenant, "PATCH": _change_tenant},
     ("tenants", "*", "suspend"): {"POST": _suspend_tenant},
@@ -227,7 +227,7 @@ async def _answer(application: Application, request: func.HttpRequest) -> func.H
     return render_json(status, value) if value is not None else func.HttpResponse(status_code=status)
 
 
-def find_route(segments: tuple[str, ...]) -> tuple[dict[str, UseCase], tuple[str, ...]]:
+def find_route(segments: tuple[str, ...]) -> tuple[Mapping[str, UseCase], tuple[str, ...]]:
     """Return the methods of a path and the ids in it; no methods where there is no such path."""
     pattern = _pattern(segments)
     methods = ROUTES.get(pattern, {})

@@ -17,6 +17,7 @@ from scimgw.commands.login import login, logout
 from scimgw.commands.onboard import onboard
 from scimgw.commands.purge import purge
 from scimgw.commands.serve import serve
+from scimgw.commands.transfer import export, import_tenant
 
 
 class Commands(TyperGroup):
@@ -50,6 +51,8 @@ app.add_typer(simulate.app, name="simulate")
 app.add_typer(doctor.app, name="doctor")
 tenants.app.command("onboard")(onboard)
 tenants.app.command("purge")(purge)
+tenants.app.command("export")(export)
+tenants.app.command("import")(import_tenant)
 app.command("login")(login)
 app.command("logout")(logout)
 app.command("serve")(serve)

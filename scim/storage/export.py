@@ -18,7 +18,7 @@ from scim.storage import groups, journal, keys, users
 from scim.storage.edm import Entity
 from scim.storage.membership_rows import to_member
 from scim.storage.operations import OperationClock
-from scim.storage.partition import Partition, open_partition
+from scim.storage.partition import open_partition
 from scim.storage.redo import finish
 from scim.storage.table_client import TableClient
 
@@ -46,7 +46,7 @@ class ExportPage:
 
     Attributes:
         records: ``{"kind": "user" | "group", "resource": resource}``, groups without their members, and then
-            ``{"kind": "members", "group": id, "members": [{"value", "type"}, …]}``, of one group maybe several.
+            ``{"kind": "members", "group": id, "members": [{"value", "type"}, …]}``, maybe several of a group.
         position: Where the next page begins; empty after the last one.
     """
 
