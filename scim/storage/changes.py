@@ -112,8 +112,8 @@ def _parse_entry(row: Entity) -> FeedEntry:
 class RelayOutcome(StrEnum):
     """How one transaction of a relay ended."""
 
-    EMPTY = "empty"  # there was nothing to move
-    MOVED = "moved"
+    EMPTY = "empty"  # nothing is left to move
+    MOVED = "moved"  # more may be left
     LOST = "lost"  # another relay was faster, or nobody knows: whoever comes next sees
 
 
@@ -145,7 +145,12 @@ async def relay(
 
 
 async def relay_batch(client: TableClient, partition: str) -> RelayOutcome:
-    """Move up to 48 events: two reads, one transaction."""
+    """Move up to 48 events: two reads, one transaction.
+
+    Nothing is left when all that the first read saw has been moved: it saw every event that was committed
+    before. Whoever commits one later starts a relay. To look once more would cost a tenant that writes all
+    the time a relay for each of its events.
+    """
     low, high = keys.OUTBOX_RANGE
     seen = await client.range(partition, low, high, select=("r",), limit=1 + EVENTS_MAX)
     last_keys = last_key_by_resource(seen)
@@ -159,7 +164,10 @@ async def relay_batch(client: TableClient, partition: str) -> RelayOutcome:
         await client.submit(partition, changes)
     except (TransactionRejected, AmbiguousFailure):
         return RelayOutcome.LOST
-    return RelayOutcome.MOVED
+    moved = {change.row_key for change in changes}
+    saw_all = len(seen) <= EVENTS_MAX
+    is_done = saw_all and all(row["RowKey"] in moved for row in seen)
+    return RelayOutcome.EMPTY if is_done else RelayOutcome.MOVED
 
 
 def last_key_by_resource(seen: Sequence[Entity]) -> dict[str, str]:

@@ -58,13 +58,27 @@ async def test_a_tenant_without_events_has_an_empty_feed(table: TableClient, par
 async def test_a_transaction_moves_48_events(table: TableClient, partition: str, count: int) -> None:
     await write_events(table, partition, count)
 
-    assert await relay_batch(table, partition) is RelayOutcome.MOVED
+    first = await relay_batch(table, partition)
+    assert first is (RelayOutcome.EMPTY if count == EVENTS_MAX else RelayOutcome.MOVED)
     assert await last_sequence(table, partition) == EVENTS_MAX
-    rest = await relay_batch(table, partition)
-    assert rest is (RelayOutcome.EMPTY if count == EVENTS_MAX else RelayOutcome.MOVED)
+    assert await relay_batch(table, partition) is RelayOutcome.EMPTY
     assert [entry.sequence for entry in await read_feed(table, partition, 0, 100)] == list(
         range(1, count + 1)
     )
+
+
+async def test_a_relay_that_moved_all_it_saw_does_not_look_again(
+    account: TableAccount, table: TableClient, partition: str
+) -> None:
+    """Two reads and a transaction: events that come later have a relay of their own."""
+    for count in (1, EVENTS_MAX - 1):
+        await write_events(table, partition, count, seed=count)
+        before = account.transport.requests
+
+        assert await relay(table, partition) is RelayOutcome.EMPTY
+
+        assert account.transport.requests == before + 3
+    assert await last_sequence(table, partition) == EVENTS_MAX
 
 
 async def test_large_events_are_moved_in_several_transactions(table: TableClient, partition: str) -> None:

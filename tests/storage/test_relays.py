@@ -49,7 +49,7 @@ async def test_a_write_reaches_the_feed_without_further_ado(
 async def test_many_writes_start_one_relay(
     account: TableAccount, relays: BackgroundRelays, table: TableClient, partition: str
 ) -> None:
-    """100 ms apart at most: a hint, two reads, a transaction, and a read that finds nothing left."""
+    """100 ms apart at most: a hint, two reads and a transaction."""
     await write_events(table, partition, 20)
     before = account.transport.requests
 
