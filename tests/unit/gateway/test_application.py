@@ -5,9 +5,10 @@ import asyncio
 import pytest
 from pydantic import SecretStr
 
-from gateway import application as module
 from gateway import endpoints, health
-from gateway.application import Application, NotConfigured, close, find_missing_settings, get_application
+from gateway import process as module
+from gateway.application import TABLES, Application, NotConfigured, close, find_missing_settings
+from gateway.process import get_application
 from settings import Settings, settings
 from tests.unit.gateway.conftest import make_request, read
 
@@ -122,7 +123,11 @@ async def test_a_laptop_gets_what_it_lacks_and_is_healthy(process, configure, tm
     configure()
     await get_application()
 
-    assert {path.name for path in (tmp_path / "secrets").iterdir()} == {"pepper", "signing-key"}
+    assert {path.name for path in (tmp_path / "secrets").iterdir()} == {
+        "pepper",
+        "signing-key",
+        "webhook-key",
+    }
     assert read(await endpoints.health()).json == {"status": "ok"}
 
 
@@ -154,7 +159,7 @@ async def test_health_names_tables_that_cannot_be_read(process, configure, azuri
 
     assert answer.status == 503
     assert sum("Storage Table Data Contributor" in problem for problem in answer.json["problems"]) == len(
-        module.TABLES
+        TABLES
     )
 
 
