@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
-from events.addresses import AddressRefused, check_address, check_url
+from events.addresses import AddressRefused, check_address, check_host, check_url
 
 # The whole exchange, in seconds: an application stores the events and answers; it works on them afterwards.
 SECONDS_MAX: Final = 10.0
@@ -136,7 +136,12 @@ class Sender:
 
         try:
             check_url(url, allows_private=self.allows_private)
-            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+            # What the library reads in it counts, not only what we do.
+            target = URL(url)
+            check_host(target.host or "", allows_private=self.allows_private)
+            async with self._session.post(
+                target, data=body, headers=headers, allow_redirects=False
+            ) as response:
                 await response.content.read(ANSWER_BYTES_MAX)
                 status, retry_after = response.status, response.headers.get("Retry-After", "")
         except AddressRefused as error:
@@ -159,11 +164,6 @@ class Sender:
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
-
-
-def is_local_url(url: str) -> bool:
-    """Tell whether a URL is plain http: only the setting for local development makes it deliverable."""
-    return urlsplit(url).scheme == "http"
 
 
 def _seconds(header: str) -> float:

@@ -1,4 +1,4 @@
-"""From settings to services, once per process, at the first request: Azure may provide settings late.
+"""From settings to services, each made when first used.
 
 Nothing here belongs to a request. What a request needs is made by the endpoints and costs no I/O.
 """
@@ -9,12 +9,10 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import aiohttp
 from azure.core.credentials_async import AsyncTokenCredential
 
-from events.feed import Arrivals
 from gateway.tables import ScimTable
 from scim.documents import Directory, ResourceName
 from scim.documents import Throttled as StorageBusy
@@ -27,7 +25,7 @@ from scim.storage.operations import OperationClock
 from scim.storage.relays import BackgroundRelays
 from scim.storage.table_account import TableAccount
 from scim.storage.table_client import TableClient
-from settings import Settings, settings
+from settings import Settings
 from tenants.authentication import (
     Authenticator,
     LocalOperator,
@@ -45,11 +43,7 @@ from tenants.tables import TableUnavailable
 from tenants.throttle import Buckets
 
 if TYPE_CHECKING:
-    from events.background import Deliveries, TenantEvents
-    from events.delivery import Delivery
-    from events.sender import Sender
-    from events.tokens import Signer
-    from events.webhook_secrets import WebhookSecrets
+    from gateway.event_services import EventServices
     from tenants.entra import Entra
     from tenants.issuer_keys import IssuerKeyCache
     from tenants.oauth.token_endpoint import TokenEndpoint
@@ -113,18 +107,6 @@ class Application:
     def receivers_table(self) -> TableClient:
         """Receivers of events, and how far each was served."""
         return self.account.table(RECEIVERS_TABLE)
-
-    @cached_property
-    def arrivals(self) -> Arrivals:
-        """Requests that wait for events."""
-        return Arrivals()
-
-    @cached_property
-    def signer(self) -> "Signer":
-        """Signs security event tokens."""
-        from events.tokens import Signer  # noqa: PLC0415 - loads the cryptography
-
-        return Signer(self.signing_keys)
 
     @cached_property
     def secrets(self) -> SecretStore:
@@ -262,67 +244,18 @@ class Application:
         )
 
     @cached_property
-    def webhook_secrets(self) -> "WebhookSecrets":
-        """Derives what webhooks are signed with."""
-        from events.webhook_secrets import WebhookSecrets  # noqa: PLC0415 - loads the cryptography
+    def events(self) -> "EventServices":
+        """The change feed and its deliveries."""
+        from gateway.event_services import EventServices  # noqa: PLC0415 - loads the cryptography
 
-        return WebhookSecrets(self.secrets)
-
-    @cached_property
-    def delivery(self) -> "Delivery":
-        """Serves receivers of events."""
-        from events.delivery import Delivery  # noqa: PLC0415
-        from events.messages import Messages  # noqa: PLC0415
-        from events.receivers import Receivers  # noqa: PLC0415
-        from events.records import Records  # noqa: PLC0415
-
-        return Delivery(
-            self.scim_table,
-            self.receivers_table,
-            Receivers(self.receivers_table),
-            Records(self.receivers_table),
-            Messages(self.signer, self.webhook_secrets),
-            self.sender,
-            owner=uuid4().hex,
-        )
-
-    @cached_property
-    def sender(self) -> "Sender":
-        """Outgoing requests to receivers. Only a laptop may send into its own network."""
-        from events.sender import Sender  # noqa: PLC0415
-
-        return Sender(allows_private=self.is_local and self.settings.allow_private_receivers)
-
-    @cached_property
-    def deliveries(self) -> "Deliveries":
-        """Delivers events in the background."""
-        from events.background import Deliveries  # noqa: PLC0415
-
-        return Deliveries(
-            self.delivery,
-            self.hints_table,
-            self.webhook_secrets,
-            self.find_tenant_events,
-            base_url=self.settings.public_url.rstrip("/"),
-        )
-
-    async def find_tenant_events(self, tenant_id: str) -> "TenantEvents | None":
-        """Return what deliveries know of a tenant, or None where there is none."""
-        from events.background import TenantEvents  # noqa: PLC0415
-
-        tenant = await self.registry.find(tenant_id)
-        if tenant is None:
-            return None
-        declared = tuple((receiver.name, receiver.url) for receiver in tenant.event_receivers)
-        return TenantEvents(tenant.id, tenant.is_active, tenant.event_values, declared)
+        return EventServices(self)
 
     def _committed(self, partition: str) -> None:
         self.relays.start(partition)
-        self.deliveries.committed(partition)
+        self.events.committed(partition)
 
     def _feed_grew(self, partition: str) -> None:
-        self.arrivals.announce(partition)
-        self.deliveries.grown(partition)
+        self.events.grown(partition)
 
     def _operators(self) -> list[OperatorVerifier]:
         from tenants.entra import EntraOperatorVerifier  # noqa: PLC0415
@@ -374,29 +307,6 @@ def find_missing_settings(values: Settings) -> list[str]:
     if not values.key_vault_uri and values.local_secrets_dir is None:
         missing.append("SCIM_KEY_VAULT_URI")
     return missing
-
-
-_started: asyncio.Future[Application] | None = None
-
-
-async def get_application() -> Application:
-    """Return this process's services; the first caller prepares them, and a failure is tried again.
-
-    Raises:
-        NotConfigured: Settings are missing.
-    """
-    global _started  # noqa: PLW0603 - one per process is the point
-    if _started is None or (_started.done() and (_started.cancelled() or _started.exception())):
-        _started = asyncio.ensure_future(_start())
-    return await asyncio.shield(_started)
-
-
-async def _start() -> Application:
-    settings.cache_clear()
-    application = Application(settings())
-    await application.prepare()
-    _log.info("application_started local=%s", application.is_local)
-    return application
 
 
 async def close(application: Application) -> None:

@@ -78,7 +78,7 @@ class _Call:
 
     async def wait(self, cursor: Cursor, seconds: float) -> None:
         """Wait until something follows the cursor, or the time is over."""
-        await self.application.arrivals.wait(
+        await self.application.events.arrivals.wait(
             self.application.scim_table,
             keys.partition(self.source.tenant_id),
             cursor.sequence,
@@ -212,7 +212,7 @@ async def _poll(call: _Call) -> func.HttpResponse:
             await call.wait(cursor, WAIT_SECONDS_MAX)
             page = await feed.read(cursor, request.count)
         audience = f"{call.source.base_url}/events/{call.source.tenant_id}"
-        signer = call.application.signer
+        signer = call.application.events.signer
         sets = {event.id: await signer.sign(event.claims, audience) for event in page.events}
         has_more = page.has_more
     return render_json(HTTPStatus.OK, {"sets": sets, "moreAvailable": has_more})

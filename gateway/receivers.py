@@ -8,9 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated, Any, Protocol
-
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from typing import Any, Protocol
 
 from events.addresses import AddressRefused, check_url
 from events.background import TenantEvents
@@ -19,7 +17,6 @@ from events.delivery import Delivery, replay
 from events.feed import CursorExpired, Feed
 from events.messages import CannotSign
 from events.receivers import (
-    OVERLAP_DEFAULT,
     RECEIVERS_MAX,
     Receiver,
     ReceiverChanged,
@@ -27,25 +24,31 @@ from events.receivers import (
     Receivers,
     ReceiverState,
 )
-from events.records import DeadLetter, Records
+from events.records import Records
 from events.rendering import Source, render_test_event
 from events.streams import LeaseLost, Stream, Streams
 from events.webhook_secrets import WEBHOOK_KEY, Generation, WebhookSecrets
 from gateway.application import Application
+from gateway.receiver_bodies import (
+    Json,
+    ReceiverRequest,
+    ReplayRequest,
+    RotationRequest,
+    parse_body,
+    render,
+    render_attempt,
+    render_letter,
+    render_time,
+)
 from scim.storage import keys
 from scim.storage.parallel import parallel_map
-from tenants.entries import list_errors
 from tenants.management import Problem
 from tenants.secrets import SecretNotFound
-from tenants.tenant import GuidOrNothing, check_printable
 
 # Dead letters that one request replays, and how long it takes at most, in seconds.
 REPLAYED_MAX = 100
 REPLAY_SECONDS_MAX = 20.0
 
-OVERLAP_HOURS_MAX = 7 * 24
-
-type Json = dict[str, Any]
 type Answer = tuple[HTTPStatus, Json | None]
 
 
@@ -60,53 +63,13 @@ class Call(Protocol):
         """The request's JSON object."""
 
 
-def _check_label(label: str) -> str:
-    return check_printable(label) if label else ""
-
-
-class _Request(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class ReceiverRequest(_Request):
-    """Body of ``POST /manage/receivers``.
-
-    Attributes:
-        tenant_id: Whose events; empty for all tenants', also those to come.
-        kind: How they are delivered.
-        url: Where to.
-        label: The operator's own text.
-        audience: ``aud`` of tokens; the URL unless given.
-        start: Whether it also gets the events that the feed still has.
-    """
-
-    tenant_id: GuidOrNothing = ""
-    kind: ReceiverKind = ReceiverKind.WEBHOOK
-    url: str = Field(max_length=1_024)
-    label: Annotated[str, Field(max_length=100), AfterValidator(_check_label)] = ""
-    audience: Annotated[str, Field(max_length=1_024), AfterValidator(_check_label)] = ""
-    start: bool = False
-
-
-class RotationRequest(_Request):
-    """Body of ``POST …/rotate``: how long the present secret signs beside the new one."""
-
-    overlap_hours: int = Field(int(OVERLAP_DEFAULT.total_seconds()) // 3600, ge=0, le=OVERLAP_HOURS_MAX)
-
-
-class ReplayRequest(_Request):
-    """Body of ``POST …/replay``: of which tenant; empty for all."""
-
-    tenant_id: GuidOrNothing = ""
-
-
 async def create_receiver(call: Call) -> Answer:
     """Make a receiver, and show its secret once.
 
     Its places in the feeds are written before itself: broken off, they lead nowhere.
     """
     services = _Services(call)
-    request = _parse(ReceiverRequest, call.body)
+    request = parse_body(ReceiverRequest, call.body)
     try:
         check_url(request.url, allows_private=services.delivery.sender.allows_private)
     except AddressRefused as error:
@@ -131,7 +94,7 @@ async def create_receiver(call: Call) -> Answer:
     await services.receivers.create(receiver)
     if request.start:
         for tenant_id in tenant_ids:
-            services.application.deliveries.grown(keys.partition(tenant_id))
+            services.application.events.deliveries.grown(keys.partition(tenant_id))
     return HTTPStatus.CREATED, await services.render_with_secret(receiver)
 
 
@@ -189,7 +152,7 @@ async def resume_receiver(call: Call, receiver_id: str) -> Answer:
 async def rotate_receiver(call: Call, receiver_id: str) -> Answer:
     """Make the next secret, and show it once; both sign during the overlap."""
     services = _Services(call)
-    request = _parse(RotationRequest, call.body)
+    request = parse_body(RotationRequest, call.body)
     receiver = await services.get(receiver_id)
     if receiver.kind is not ReceiverKind.WEBHOOK:
         raise Problem(HTTPStatus.CONFLICT, "This receiver gets tokens, which the signing keys sign.")
@@ -224,18 +187,7 @@ async def list_deliveries(call: Call, receiver_id: str) -> Answer:
     services = _Services(call)
     receiver = await services.get(receiver_id)
     attempts = await services.records.find_attempts(receiver.id)
-    shown = [
-        {
-            "tenant_id": one.tenant_id,
-            "time": _render_time(one.time),
-            "first_event": one.first,
-            "events": one.count,
-            "status": one.status,
-            "reason": one.reason,
-            "milliseconds": one.milliseconds,
-        }
-        for one in attempts
-    ]
+    shown = [render_attempt(attempt) for attempt in attempts]
     return HTTPStatus.OK, {"deliveries": shown}
 
 
@@ -256,7 +208,7 @@ async def list_dead_letters(call: Call) -> Answer:
 async def replay_receiver(call: Call, receiver_id: str) -> Answer:
     """Send dead letters again, in order; one that fails stays, and its tenant's others with it."""
     services = _Services(call)
-    request = _parse(ReplayRequest, call.body)
+    request = parse_body(ReplayRequest, call.body)
     receiver = await services.get(receiver_id)
     until = time.monotonic() + REPLAY_SECONDS_MAX
     replayed, expired = 0, 0
@@ -290,7 +242,7 @@ async def replay_receiver(call: Call, receiver_id: str) -> Answer:
     }
 
 
-ROUTES: dict[tuple[str, ...], dict[str, Callable[..., Awaitable[Answer]]]] = {
+ROUTES: dict[tuple[str, ...], dict[str, Callable[..., Awaitable[Any]]]] = {
     ("receivers",): {"GET": list_receivers, "POST": create_receiver},
     ("receivers", "*"): {"GET": show_receiver, "DELETE": delete_receiver},
     ("receivers", "*", "pause"): {"POST": pause_receiver},
@@ -310,10 +262,10 @@ class _Services:
     def __init__(self, call: Call) -> None:
         assert call.application is not None
         self.application = call.application
-        self.delivery: Delivery = self.application.delivery
+        self.delivery: Delivery = self.application.events.delivery
         self.receivers: Receivers = self.delivery.receivers
         self.records: Records = self.delivery.records
-        self.secrets: WebhookSecrets = self.application.webhook_secrets
+        self.secrets: WebhookSecrets = self.application.events.secrets
 
     async def get(self, receiver_id: str) -> Receiver:
         """Return a receiver.
@@ -327,7 +279,7 @@ class _Services:
         return receiver
 
     async def find_tenant(self, tenant_id: str) -> TenantEvents | None:
-        return await self.application.find_tenant_events(tenant_id)
+        return await self.application.events.find_tenant(tenant_id)
 
     async def tenant_ids(self) -> list[str]:
         return [record.tenant.id for record in await self.application.registry.find_all()]
@@ -359,8 +311,8 @@ class _Services:
         if stream is not None and stream.is_free(self.delivery.now()):
             with suppress(LeaseLost):
                 await streams.set_cursor(stream, stream.cursor)
-        self.application.deliveries.committed(keys.partition(tenant_id))
-        self.application.deliveries.grown(keys.partition(tenant_id))
+        self.application.events.deliveries.committed(keys.partition(tenant_id))
+        self.application.events.deliveries.grown(keys.partition(tenant_id))
 
     async def show_stream(self, receiver: Receiver, tenant_id: str) -> Json:
         """Return how far a receiver was served in a tenant."""
@@ -374,14 +326,14 @@ class _Services:
             "cursor": stream.cursor.render(tenant_id),
             "waiting": end.sequence - stream.cursor.next_sequence + 1,
             "failures": stream.failures,
-            "failing_since": _render_time(stream.failing_since) if stream.failures else None,
-            "next_try": _render_time(stream.next_try) if stream.failures or stream.is_held else None,
+            "failing_since": render_time(stream.failing_since) if stream.failures else None,
+            "next_try": render_time(stream.next_try) if stream.failures or stream.is_held else None,
             "held": stream.is_held,
         }
 
     async def dead_letters(self, receiver: Receiver) -> list[Json]:
         """Return the events that were given up for a receiver."""
-        return [_render_letter(receiver, one) for one in await self.records.find_dead_letters(receiver.id)]
+        return [render_letter(receiver, one) for one in await self.records.find_dead_letters(receiver.id)]
 
     async def render_with_secret(self, receiver: Receiver) -> Json:
         """Return a receiver with its newest secret: the only time that it is shown."""
@@ -393,42 +345,9 @@ class _Services:
         return {**render(receiver), "secret": secret.reveal()}
 
 
-def render(receiver: Receiver) -> Json:
-    """Write a receiver for the operator; never with its secret."""
-    overlap = receiver.overlap_until
-    return {
-        "receiver_id": receiver.id,
-        "tenant_id": receiver.tenant_id or None,
-        "kind": receiver.kind.value,
-        "url": receiver.url,
-        "label": receiver.label,
-        "audience": receiver.audience,
-        "issuer": f"{receiver.base_url}/oauth2/{receiver.tenant_id or '{tenant}'}",
-        "state": receiver.state.value,
-        "reason": receiver.reason,
-        "generation": receiver.generation.number,
-        "overlap_until": _render_time(overlap) if overlap and overlap > datetime.now(UTC) else None,
-        "declared": receiver.is_declared,
-        "created": _render_time(receiver.created),
-    }
-
-
 def changed_meanwhile(_error: ReceiverChanged) -> Problem:
     """Return what an operator is told whose change met another one."""
     return Problem(HTTPStatus.CONFLICT, "The receiver was changed at the same time: look, and try again.")
-
-
-def _render_letter(receiver: Receiver, letter: DeadLetter) -> Json:
-    return {
-        "receiver_id": receiver.id,
-        "tenant_id": letter.tenant_id,
-        "event_id": letter.event_id or None,
-        "after": letter.before.render(letter.tenant_id),
-        "cursor": letter.after.render(letter.tenant_id),
-        "attempts": letter.attempts,
-        "reason": letter.reason,
-        "given_up": _render_time(letter.given_up),
-    }
 
 
 def _cannot_sign() -> Problem:
@@ -436,16 +355,3 @@ def _cannot_sign() -> Problem:
         HTTPStatus.CONFLICT,
         f"The version of {WEBHOOK_KEY} that its secret was derived from is gone: rotate the receiver.",
     )
-
-
-def _parse[Model: BaseModel](model: type[Model], body: Json) -> Model:
-    try:
-        return model.model_validate(body)
-    except ValidationError as error:
-        errors = list_errors(error)
-        detail = "; ".join(f"{name}: {why}" if name else why for name, why in errors)
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors) from None
-
-
-def _render_time(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -59,7 +59,7 @@ async def sweep(application: Application) -> None:
     _random.shuffle(partitions)
     relayed = await housekeeping.relay_all(application.scim_table, partitions, until=until)
     journals = await sweep_journals(application.scim_table, partitions, until=until)
-    undelivered = await application.deliveries.sweep_all(partitions, until)
+    undelivered = await application.events.deliveries.sweep_all(partitions, until)
     expired = await _expire_feeds(application, partitions, until)
     _log.info(
         "swept tenants=%d relays_left=%d journals_finished=%d journals_left=%d undelivered=%d "
@@ -98,7 +98,7 @@ async def _expire_feeds(application: Application, partitions: list[str], until: 
 
 async def deliver(application: Application) -> None:
     """Deliver what a process left behind, and what is to be tried again."""
-    left = await application.deliveries.sweep_hinted(time.monotonic() + RELAY_SECONDS_MAX)
+    left = await application.events.deliveries.sweep_hinted(time.monotonic() + RELAY_SECONDS_MAX)
     if left:
         _log.info("delivery_left tenants=%d", left)
 

@@ -27,7 +27,7 @@ def settled(monkeypatch):
 @pytest.fixture
 async def everyone(application, operate):
     """A receiver of all tenants' events."""
-    await application.deliveries.close()  # nothing is to be sent
+    await application.events.deliveries.close()  # nothing is to be sent
     made = await operate("POST", "/manage/receivers", {"url": "https://app.example/all"})
     yield made.json["receiver_id"]
     await operate("DELETE", f"/manage/receivers/{made.json['receiver_id']}")
