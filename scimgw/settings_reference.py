@@ -57,6 +57,7 @@ host's own storage, by identity), `APPLICATIONINSIGHTS_CONNECTION_STRING` and `A
 | `SCIMGW_STATE_DIR` | where `scimgw serve` notes its URL and token; `.local` unless set |
 | `SCIMGW_CONFIG_DIR` | where sign-ins and their tokens are kept; the user's configuration folder unless set |
 | `SCIMGW_LOGIN_TENANT`, `SCIMGW_LOGIN_AUDIENCE`, `SCIMGW_LOGIN_CLIENT_ID`, `SCIMGW_LOGIN_AUTHORITY` | the options of `scimgw login` |
+| `SCIMGW_SOURCE_TOKEN` | the other server's token, for `scimgw tenants import --from-scim` |
 | `SCIMGW_SIMULATE_TOKEN`, `SCIMGW_SIMULATE_CLIENT_SECRET` | secrets of `scimgw simulate`, kept off the command line |
 | `SCIMGW_LOG_LEVEL` | what `scimgw serve` logs: `DEBUG`, `INFO`, `WARNING` (default), `ERROR` |
 | `SCIMGW_TABLES` | for `scimgw serve`: tables that run already, as a connection string |

@@ -37,6 +37,8 @@ FOLDER = Path("infra") / "tenants"
 # What infra/tenant.bicep takes as a name.
 ENTRY_NAME_LENGTH_MAX = 60
 _ENTRY_NAME = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{ENTRY_NAME_LENGTH_MAX - 1}}}\Z")
+# Nobody's vault: a deployment that was not given one fails, and writes nowhere.
+VAULT_TO_SET = "kv-scim-example"
 _ENTRA = "https://login.microsoftonline.com"
 
 
@@ -54,9 +56,9 @@ def onboard(
         ),
     ] = None,
     vault: Annotated[
-        str,
+        str | None,
         typer.Option(metavar="NAME", help="The installation's vault: the output vaultName of main.bicep."),
-    ] = "kv-scim-example",
+    ] = None,
     entry: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="The entry's name; made of the customer's unless given."),
@@ -112,13 +114,14 @@ def onboard(
     declared = _parse_entry(values)
     if file.exists():
         raise typer.BadParameter(f"{file} is there already: change that file, or give another --entry")
-    text = _render_entry(declared, entry_format, entry_name, vault)
+    text = _render_entry(declared, entry_format, entry_name, vault or VAULT_TO_SET)
     facts = Facts(declared, base_url, credential)
     page = render_html(render_sheet(facts), f"Provision {name}") if html else render_sheet(facts)
     if sheet is not None:
         sheet.write_text(page, encoding="utf-8")
     _write_new(file, text)
     _report(facts, file, None if sheet is None else str(sheet), page, as_json=as_json)
+    _warn(base_url, entry_format, vault)
     _print_next(facts, file, entry_format)
 
 
@@ -215,6 +218,14 @@ def _report(facts: Facts, file: Path, sheet: str | None, page: str, *, as_json: 
         )
     elif sheet is None:
         print(page, end="")
+
+
+def _warn(base_url: str, entry_format: EntryFormat, vault: str | None) -> None:
+    """Tell what a customer or a deployment would stumble over."""
+    if not base_url.startswith("https://"):
+        output.print_note(f"Warning: the sheet says {base_url}; customers need https: give --url.")
+    if entry_format is EntryFormat.BICEPPARAM and vault is None:
+        output.print_note(f"Warning: vaultName is {VAULT_TO_SET}: set it in the file, or give --vault.")
 
 
 def _print_next(facts: Facts, file: Path, entry_format: EntryFormat) -> None:

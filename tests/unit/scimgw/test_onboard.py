@@ -159,6 +159,16 @@ def test_json_tells_where_everything_is(onboard, tmp_path):
     assert sheet.read_text().startswith("<!doctype html>")
 
 
+def test_what_is_left_to_set_is_warned_of(onboard, tmp_path):
+    """Nobody shall find out at the customer's."""
+    complete = onboard("A", "--idp", "okta", "--vault", "kv-scim-prod")
+    lacking = onboard("B", "--idp", "okta", "--url", "http://127.0.0.1:7071")
+
+    assert "Warning" not in complete.err
+    assert "--url" in lacking.err
+    assert "--vault" in lacking.err
+
+
 def test_the_json_format_is_what_the_local_host_reads(scimgw, host, tmp_path):
     """Put into its folder of entries, it declares the tenant."""
     ran = scimgw(
