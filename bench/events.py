@@ -1,10 +1,11 @@
 """``python -m bench.events``: how late events are, and what crashes do to them.
 
-Two runs, each against ``scimgw serve`` with Azurite on this machine:
+Three runs, each against ``scimgw serve`` with Azurite on this machine:
 
 - *lag*: changes at a steady rate over many tenants; from the change's own time to its arrival at a receiver
   of all tenants (webhook) and at readers of the feed (long poll). A second receiver answers slowly all the
   time.
+- *scale*: one change in each of very many tenants at once.
 - *chaos*: the gateway is killed and started again, with its relays and pushers, while changes go on and the
   receiver fails at random; then produced, delivered, lost, duplicates and out of order are counted.
 """
@@ -172,11 +173,11 @@ class Client:
             assert answer.status == 201, await answer.text()
             return dict(await answer.json())
 
-    async def make_tenant(self, number: int) -> Tenant:
+    async def make_tenant(self, number: int, users: int = USERS_PER_TENANT) -> Tenant:
         made = await self.operate("tenants", {"name": f"Tenant {number}"})
         issued = await self.operate(f"tenants/{made['tenant_id']}/credentials", {})
         tenant = Tenant(made["tenant_id"], issued["token"])
-        for index in range(USERS_PER_TENANT):
+        for index in range(users):
             body = {"schemas": [USER], "userName": f"user{index}"}
             tenant.users.append((await self.send(tenant, "POST", "/Users", body))["id"])
         return tenant
@@ -275,6 +276,40 @@ async def measure_lag(rate: float, tenant_count: int, seconds: float, *, has_slo
             }
 
 
+async def measure_scale(tenant_count: int) -> dict[str, Any]:
+    """One change in each of very many tenants at once, with a fast and a slow receiver of all of them."""
+    with gateway() as server:
+        async with (
+            clients(server) as client,
+            serving(Receiver()) as fast,
+            serving(Receiver(SLOW_SECONDS)) as slow,
+        ):
+            tenants: list[Tenant] = []
+            for start in range(0, tenant_count, 20):
+                numbers = range(start, min(start + 20, tenant_count))
+                tenants += await asyncio.gather(*(client.make_tenant(number, users=1) for number in numbers))
+            await asyncio.sleep(5)
+            for url in (fast.url, slow.url):
+                await client.operate("receivers", {"url": url})
+            await asyncio.sleep(6)
+            generator, started = random.Random(1), time.monotonic()
+            for start in range(0, tenant_count, 20):
+                await asyncio.gather(
+                    *(client.change(tenant, generator) for tenant in tenants[start : start + 20])
+                )
+            written = time.monotonic() - started
+            deadline = time.monotonic() + 4 * DRAIN_SECONDS
+            while len(fast.seen) < tenant_count - client.failures and time.monotonic() < deadline:  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+            return {
+                "tenants": tenant_count,
+                "written_seconds": round(written, 1),
+                "delivered_seconds": round(time.monotonic() - started, 1),
+                "webhook": summary(fast),
+                "slow_receiver_took": len(slow.seen),
+            }
+
+
 async def measure_chaos(rate: float, tenant_count: int, kills: int) -> dict[str, Any]:
     """Kill the gateway while changes go on and the application fails; count afterwards."""
     with gateway() as server:
@@ -327,21 +362,25 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=100.0, help="changes a second")
     parser.add_argument("--tenants", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--many", type=int, default=1000, help="tenants of the run over many tenants")
     parser.add_argument("--kills", type=int, default=4)
-    parser.add_argument("--only", choices=["lag", "chaos"])
+    parser.add_argument("--only", choices=["lag", "chaos", "scale"])
     options = parser.parse_args()
     result: dict[str, Any] = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "cpus": os.cpu_count(),
     }
-    if options.only != "chaos":
+    if options.only in {None, "lag"}:
         for name, has_slow in (("lag", False), ("lag_beside_a_slow_receiver", True)):
             console.print(f"{name} …")
             result[name] = asyncio.run(
                 measure_lag(options.rate, options.tenants, options.seconds, has_slow=has_slow)
             )
-    if options.only != "lag":
+    if options.only in {None, "scale"}:
+        console.print("scale …")
+        result["scale"] = asyncio.run(measure_scale(options.many))
+    if options.only in {None, "chaos"}:
         console.print("chaos …")
         result["chaos"] = asyncio.run(measure_chaos(20.0, 10, options.kills))
     json.dump(result, sys.stdout, indent=2)
@@ -360,8 +399,9 @@ def print_table(result: dict[str, Any]) -> None:
                 names = ("events", "p50_seconds", "p99_seconds", "duplicates", "out_of_order")
                 table.add_row(name, way, *(str(one[key]) for key in names))
     console.print(table)
-    if "chaos" in result:
-        console.print(result["chaos"])
+    for name in ("scale", "chaos"):
+        if name in result:
+            console.print(name, result[name])
 
 
 if __name__ == "__main__":

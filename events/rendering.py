@@ -21,7 +21,7 @@ from events.cursors import Cursor
 from scim.documents import JsonObject
 from scim.storage.changes import EventKind, FeedEntry
 
-# The version of `docs/reference/event-schema.json`. Fields may be added under it; nothing else changes.
+# The version of `docs/reference/event-schema.json`: 1.1 once a field is added, 2.0 for any other change.
 SCHEMA_VERSION: Final = "1.0"
 
 # Members that one event adds or removes. Each takes about 120 bytes, so that an event stays below 32 KiB and
