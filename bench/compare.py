@@ -15,9 +15,9 @@ from rich.table import Table
 
 from bench import scenario
 from bench.load import Load
-from bench.servers import Server, gateway, reference
+from bench.servers import TABLE_COLUMNS, Server, gateway, reference
 
-console = Console(stderr=True)
+console = Console(stderr=True, width=TABLE_COLUMNS)
 
 
 def measure(
@@ -43,14 +43,23 @@ async def replay(server: Server, users: int, members: int, scale: float) -> Load
     return load
 
 
+# What is set against the peer's, and summed up over one operation of each kind.
+FIGURES = ("cpu_ms", "p50_ms")
+
+
 def table(ours: dict[str, Any], theirs: dict[str, Any] | None) -> Table:
-    """Return the figures as a table, with the ratio of the peer's time to ours."""
-    shown = Table(title="milliseconds; CPU is the server's own, without Azurite")
-    for title in ("operation", "c", "rate/s", "CPU", "p50", "p99", "peer CPU", "peer p50", "peer p50 / ours"):
-        shown.add_column(title, justify="left" if title == "operation" else "right")
+    """Return the figures as a table, with the ratios of the peer's figures to ours, and a total."""
+    shown = Table(
+        title="milliseconds an operation",
+        caption="c: requests at once. CPU: of the server's process, without Azurite. peer: scim2-server, its "
+        "store in memory. ratios above 1: the gateway needs less",
+    )
+    shown.add_column("operation", no_wrap=True)
+    for title in ("c", "rate/s", "CPU", "p50", "p99", "peer CPU", "peer p50", "CPU ratio", "p50 ratio"):
+        shown.add_column(title, justify="right", no_wrap=True)
     others = {(one["kind"], one["concurrency"]): one for one in (theirs or {"operations": []})["operations"]}
-    for one in ours["operations"]:
-        peer = others.get((one["kind"], one["concurrency"]))
+    pairs = [(one, others.get((one["kind"], one["concurrency"]))) for one in ours["operations"]]
+    for one, peer in pairs:
         shown.add_row(
             one["kind"],
             str(one["concurrency"]),
@@ -58,11 +67,26 @@ def table(ours: dict[str, Any], theirs: dict[str, Any] | None) -> Table:
             f"{one['cpu_ms']:.2f}",
             f"{one['p50_ms']:.1f}",
             f"{one['p99_ms']:.1f}",
-            f"{peer['cpu_ms']:.2f}" if peer else "",
-            f"{peer['p50_ms']:.1f}" if peer else "",
-            f"{peer['p50_ms'] / one['p50_ms']:.1f}" if peer else "",
+            *compared(one, peer),
+        )
+    compared_pairs = [(one, peer) for one, peer in pairs if peer]
+    if compared_pairs:
+        own, other = (
+            {name: sum(each[side][name] for each in compared_pairs) for name in FIGURES} for side in (0, 1)
+        )
+        shown.add_section()
+        shown.add_row(
+            "one of each", "", "", f"{own['cpu_ms']:.1f}", f"{own['p50_ms']:.0f}", "", *compared(own, other)
         )
     return shown
+
+
+def compared(one: dict[str, Any], peer: dict[str, Any] | None) -> list[str]:
+    """Return the cells of the peer's figures and of the ratios."""
+    if peer is None:
+        return []
+    ratios = [f"{peer[name] / one[name]:.1f}" for name in FIGURES]
+    return [f"{peer['cpu_ms']:.2f}", f"{peer['p50_ms']:.1f}", *ratios]
 
 
 def main() -> None:

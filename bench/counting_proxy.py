@@ -13,15 +13,36 @@ BODY_BYTES_MAX = 64 << 20
 HOP_BY_HOP = {"connection", "keep-alive", "content-length", "transfer-encoding", "host"}
 
 
+# What only the relay of events asks and writes: see scim/storage/changes.py and relays.py.
+RELAY_LOOK = "$select=RowKey,r&"
+FEED_ROW = b'"RowKey":"f_'
+HINTS_BATCH = b"/hints("
+
+
 @dataclass(slots=True)
 class Count:
-    """Requests seen since the last look."""
+    """Requests seen since the last look.
+
+    Attributes:
+        requests: All of them.
+        background: Those among them that no client waits for: the relay's, and its hints.
+    """
 
     requests: int = 0
+    background: int = 0
 
-    def take(self) -> int:
-        """Return the count and start again."""
-        seen, self.requests = self.requests, 0
+    def note(self, path: str, body: bytes) -> None:
+        """Count one request."""
+        self.requests += 1
+        if f"{path}&".endswith(RELAY_LOOK) or HINTS_BATCH in body:
+            self.background += 1
+        elif FEED_ROW in body:
+            self.background += 2  # and the read before it, which looks like any other
+
+    def take(self) -> tuple[int, int]:
+        """Return both counts and start again."""
+        seen = self.requests, self.background
+        self.requests = self.background = 0
         return seen
 
 
@@ -33,10 +54,10 @@ async def counting_proxy(upstream_port: int) -> AsyncIterator[tuple[int, Count]]
     async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
 
         async def forward(request: web.Request) -> web.Response:
-            count.requests += 1
             url = URL(f"http://127.0.0.1:{upstream_port}{request.raw_path}", encoded=True)
             headers = {k: v for k, v in request.headers.items() if k.lower() not in HOP_BY_HOP}
             body = await request.read()
+            count.note(request.raw_path, body)
             async with session.request(
                 request.method, url, headers=headers, data=body, skip_auto_headers=["Content-Type"]
             ) as answer:

@@ -17,6 +17,8 @@ import aiohttp
 ROOT = Path(__file__).resolve().parents[1]
 SCIMGW = Path(sys.executable).with_name("scimgw")
 START_SECONDS_MAX = 60
+# The tables are as wide as a wide terminal, also where they are written into a file.
+TABLE_COLUMNS = 110
 
 
 @dataclass(slots=True)
