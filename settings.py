@@ -64,6 +64,16 @@ class Settings(BaseSettings):
         le=400,
         description="How long entries of the change feed are kept: a consumer may be away as long as this.",
     )
+    log_days: int = Field(
+        30,
+        ge=1,
+        le=400,
+        description="How long a tenant's provisioning log keeps failed requests and shows changes.",
+    )
+    log_details: bool = Field(
+        False,
+        description="The provisioning log keeps what a refused request was told: it may name a person.",
+    )
     allow_private_receivers: bool = Field(
         False,
         description="Local development only: events may go to this machine and network, and over http.",

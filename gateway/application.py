@@ -17,7 +17,7 @@ from gateway.tables import ScimTable
 from scim.documents import Directory, ResourceName
 from scim.documents import Throttled as StorageBusy
 from scim.profile import Caller
-from scim.storage import keys
+from scim.storage import history, keys
 from scim.storage.counters import load_counts
 from scim.storage.directory import TableDirectory
 from scim.storage.errors import StorageError
@@ -44,6 +44,7 @@ from tenants.throttle import Buckets
 
 if TYPE_CHECKING:
     from gateway.event_services import EventServices
+    from gateway.provisioning_log import FailureLog
     from tenants.entra import Entra
     from tenants.issuer_keys import IssuerKeyCache
     from tenants.oauth.token_endpoint import TokenEndpoint
@@ -204,7 +205,25 @@ class Application:
     @cached_property
     def management(self) -> Management:
         """The operator's use cases."""
-        return Management(self.registry, self.credentials, self.count_resources)
+        return Management(self.registry, self.credentials, self.count_resources, self.find_last_change)
+
+    async def find_last_change(self, tenant_id: str) -> str:
+        """Return when a tenant's directory last changed, as far as the feed has it; empty for never.
+
+        Raises:
+            TableUnavailable: The table cannot be read.
+        """
+        try:
+            return await history.find_last_change(self.scim_table, keys.partition(tenant_id))
+        except (StorageBusy, StorageError) as error:
+            raise TableUnavailable(f"{type(error).__name__}: {error}") from error
+
+    @cached_property
+    def failures(self) -> "FailureLog":
+        """Logs requests that failed."""
+        from gateway.provisioning_log import FailureLog  # noqa: PLC0415 - knows this module
+
+        return FailureLog(self.scim_table, keeps_details=self.settings.log_details)
 
     async def count_resources(self, tenant_id: str) -> dict[str, int]:
         """Return how many resources of each type a tenant has, exactly and as of now.

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import azure.functions as func
 
 from events.receivers import ReceiverChanged
-from gateway import doctor, exporting, purging, receivers
+from gateway import doctor, exporting, provisioning_log, purging, receivers
 from gateway.application import Application
 from gateway.http import (
     InvalidBody,
@@ -129,6 +129,12 @@ async def _revoke_credential(call: Call, tenant_id: str, credential_id: str) -> 
     return HTTPStatus.NO_CONTENT, None
 
 
+async def _show_log(call: Call, tenant_id: str) -> Answer:
+    assert call.application is not None
+    params = dict(call.request.params)
+    return HTTPStatus.OK, await provisioning_log.show_log(call.application, tenant_id, params)
+
+
 async def _export_tenant(call: Call, tenant_id: str) -> Answer:
     assert call.application is not None
     after = call.request.params.get("after") or ""
@@ -158,6 +164,7 @@ ROUTES: dict[tuple[str, ...], Mapping[str, UseCase]] = {
     ("tenants", "*", "credentials", "*"): {"DELETE": _revoke_credential},
     ("tenants", "*", "credentials", "*", "rotate"): {"POST": _rotate_credential},
     ("tenants", "*", "storage-check"): {"POST": _check_storage},
+    ("tenants", "*", "log"): {"GET": _show_log},
     ("tenants", "*", "export"): {"GET": _export_tenant},
     ("tenants", "*", "purge"): {"GET": _show_purge, "POST": _purge_tenant},
     ("entries",): {"GET": _list_entries},

@@ -24,8 +24,8 @@ from tenants.views import render_time
 # How long one call works, in seconds: a person who looks on sees the progress.
 CALL_SECONDS = 4.0
 
-# One process, which forgets a tenant at once: only what is being answered is to be waited for.
-_LOCAL_SETTLE = timedelta(seconds=1)
+# One process, which forgets a tenant at once: what is being answered, and then logged, is to be waited for.
+_LOCAL_SETTLE = timedelta(seconds=3)
 
 
 def open_purges(application: Application) -> Purges:

@@ -15,6 +15,7 @@ from gateway.application import Application
 from gateway.http import find_base_url, find_correlation_id, find_source, split_path
 from scim.documents import ResourceName
 from scim.profile import AttributeType, Caller, CustomAttribute, IdentityProvider, TenantProfile
+from scim.storage import keys
 from tenants.authentication import Principal, PrincipalKind, Throttled, Unauthenticated
 from tenants.secrets import SecretStoreUnavailable
 from tenants.tables import TableUnavailable
@@ -74,6 +75,7 @@ async def answer(application: Application, request: func.HttpRequest) -> func.Ht
     )
     if response.status_code == HTTPStatus.FORBIDDEN and not caller.may_write and request.method != "GET":
         response.headers["WWW-Authenticate"] = CHALLENGE_WRITE
+    application.failures.note(keys.partition(tenant.id), request.method.upper(), path, caller, response)
     return response
 
 

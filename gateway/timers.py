@@ -11,6 +11,7 @@ from gateway.purging import open_purges
 from scim.documents import Throttled as StorageBusy
 from scim.storage import housekeeping, keys
 from scim.storage.errors import StorageError
+from scim.storage.history import failures_before
 from scim.storage.sweep import sweep_journals
 from tenants.secrets import SecretStoreUnavailable
 from tenants.tables import TableUnavailable
@@ -83,13 +84,17 @@ async def _continue_purges(application: Application, tenant_ids: list[str]) -> N
 
 
 async def _expire_feeds(application: Application, partitions: list[str], until: float) -> int:
-    """Return how many entries of the feeds were deleted."""
+    """Delete old entries of the feeds and old failures; returns how many of the former."""
     older_than = datetime.now(UTC) - timedelta(days=application.settings.feed_days)
+    log_until = datetime.now(UTC) - timedelta(days=application.settings.log_days)
     expired = 0
     for partition in partitions:
         try:
             expired += await housekeeping.expire_feed(
                 application.scim_table, partition, older_than, until=until
+            )
+            await housekeeping.purge(
+                application.scim_table, partition, rows=failures_before(log_until), until=until
             )
         except (StorageError, StorageBusy) as error:
             _log.warning("feed_kept partition=%s reason=%s", partition, error)

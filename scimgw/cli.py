@@ -13,6 +13,7 @@ from scimgw import output
 from scimgw.client import GatewayError
 from scimgw.commands import credentials, directory, doctor, events, keys, receivers, simulate, tenants
 from scimgw.commands.demo import demo
+from scimgw.commands.log import show_log
 from scimgw.commands.login import login, logout
 from scimgw.commands.onboard import onboard
 from scimgw.commands.purge import purge
@@ -50,6 +51,7 @@ app.command("dead-letters")(receivers.dead_letters)
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(doctor.app, name="doctor")
 tenants.app.command("onboard")(onboard)
+tenants.app.command("log")(show_log)
 tenants.app.command("purge")(purge)
 tenants.app.command("export")(export)
 tenants.app.command("import")(import_tenant)

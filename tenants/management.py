@@ -52,6 +52,8 @@ class Problem(Exception):
 
 # Numbers about a tenant's directory, by name; None where the storage does not tell.
 type CountResources = Callable[[str], Awaitable[Mapping[str, int]]]
+# When a tenant's directory last changed, ISO 8601; empty for never.
+type FindLastChange = Callable[[str], Awaitable[str]]
 
 
 class Management:
@@ -62,6 +64,7 @@ class Management:
         registry: Registry,
         credentials: Credentials,
         count_resources: CountResources | None = None,
+        find_last_change: FindLastChange | None = None,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         new_id: Callable[[], uuid.UUID] = uuid.uuid4,
@@ -69,6 +72,7 @@ class Management:
         self._registry = registry
         self._credentials = credentials
         self._count_resources = count_resources
+        self._find_last_change = find_last_change
         self._now = now
         self._new_id = new_id
 
@@ -103,6 +107,8 @@ class Management:
         shown["entry_errors"] = [{"entry": e.name, "detail": e.error} for e in entries if e.error]
         if self._count_resources is not None:
             shown["counts"] = dict(await self._count_resources(tenant.id))
+        if self._find_last_change is not None:
+            shown["last_change"] = await self._find_last_change(tenant.id) or None
         return shown
 
     async def change_tenant(self, tenant_id: str, body: Json, links: Links) -> Json:

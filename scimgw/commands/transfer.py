@@ -57,7 +57,8 @@ def export(
                 )
 
     asyncio.run(run())
-    told: dict[str, output.Cell] = {"file": str(file), "users": _count(file, "user"), "groups": _count(file, "group")}
+    counts = {"users": _count(file, "user"), "groups": _count(file, "group")}
+    told: dict[str, output.Cell] = {"file": str(file), **counts}
     if as_json:
         output.print_json(told)
     else:

@@ -1,6 +1,6 @@
 """The lines of an export: what each may be, and that a file of them is whole.
 
-A header, users, groups without members, members by group, an end. ``docs/reference/export-lines.md`` describes them.
+A header, users, groups without members, members by group, an end: ``docs/reference/export-lines.md``.
 """
 
 import json
