@@ -12,11 +12,13 @@ from typing import Any
 
 import azure.functions as func
 from pydantic import ValidationError
+from scim2_models import NotFoundException
 
 from events.cursors import Cursor, InvalidCursor
 from events.feed import EVENTS_MAX, CursorExpired, Feed
 from events.polling import PollRequest, PollStream
 from events.rendering import Source
+from events.roles import RoleMapping, resolve_roles
 from gateway.application import Application
 from gateway.http import (
     InvalidBody,
@@ -28,7 +30,9 @@ from gateway.http import (
     render_problem,
     split_path,
 )
+from scim.documents import ResourceName
 from scim.documents import Throttled as TableThrottled
+from scim.profile import Caller
 from scim.storage import keys
 from scim.storage.errors import StorageError
 from tenants.authentication import Principal, Throttled, Unauthenticated
@@ -121,7 +125,10 @@ async def _answer(application: Application, request: func.HttpRequest) -> func.H
     if tenant is None:
         raise _Refused(HTTPStatus.NOT_FOUND, "There is no such tenant.")
     call = _Call(application, request, principal, _source(application, request, tenant))
-    route = _ROUTES.get(path.strip("/").lower())
+    name, _, user_id = path.strip("/").lower().partition("/")
+    if name == _ROLES and user_id and request.method.upper() == "GET":
+        return await _read_roles(call, tenant, user_id)
+    route = _ROUTES.get(name) if not user_id else None
     if route is None:
         raise _Refused(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
     method, use_case = route
@@ -218,6 +225,25 @@ async def _poll(call: _Call) -> func.HttpResponse:
     return render_json(HTTPStatus.OK, {"sets": sets, "moreAvailable": has_more})
 
 
+async def _read_roles(call: _Call, tenant: Tenant, user_id: str) -> func.HttpResponse:
+    """Answer ``GET /events/{tenant}/roles/{user}``: by the groups that it is in now."""
+    caller = Caller(call.principal.subject, may_write=False, correlation_id=find_correlation_id(call.request))
+    directory = call.application.open_directory(tenant.id, caller)
+    try:
+        user = await directory.read(ResourceName.USER, user_id)
+    except NotFoundException:
+        raise _Refused(HTTPStatus.NOT_FOUND, "There is no such user.") from None
+    documents = (await directory.read_groups([user.id])).get(user.id, [])
+    groups = [(group.id, str(group.content.get("displayName") or "")) for group in documents]
+    mappings = [RoleMapping(one.group, one.roles, one.priority) for one in tenant.role_mappings]
+    body = {
+        "userId": user.id,
+        "roles": resolve_roles(groups, mappings, tenant.default_roles),
+        "groups": [{"id": group_id, "displayName": name} for group_id, name in groups],
+    }
+    return render_json(HTTPStatus.OK, body)
+
+
 async def _place_stream(call: _Call, stream: PollStream, feed: Feed) -> Cursor:
     after = call.request.params.get("after")
     if after:
@@ -241,4 +267,5 @@ def _number(request: func.HttpRequest, name: str, default: float, most: float) -
     return min(float(text), most)
 
 
+_ROLES = "roles"
 _ROUTES = {"": ("GET", _read), "poll": ("POST", _poll)}

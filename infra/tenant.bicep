@@ -51,6 +51,9 @@ param memberTypes array = ['User', 'Group']
 @description('Roles of a user that is created without any.')
 param defaultRoles array = []
 
+@description('Roles of the members of groups: { group, roles, priority }.')
+param roleMappings array = []
+
 @description('Requests a second that the tenant may send, at least 25; 0: no limit of its own.')
 param requestsPerSecond int = 0
 
@@ -75,6 +78,7 @@ var entry = {
   required_attributes: requiredAttributes
   member_types: memberTypes
   default_roles: defaultRoles
+  role_mappings: roleMappings
   event_receivers: eventReceivers
   event_values: eventValues
 }

@@ -19,6 +19,8 @@ NAME_LENGTH_MAX = 100
 CUSTOM_ATTRIBUTES_MAX = 50
 REQUIRED_ATTRIBUTES_MAX = 30
 DEFAULT_ROLES_MAX = 10
+ROLE_MAPPINGS_MAX = 50
+ROLE_PRIORITY_MAX = 1_000
 AUDIENCES_MAX = 10
 FEDERATED_ISSUERS_MAX = 5
 KEYS_MAX = 5
@@ -198,6 +200,20 @@ class EventReceiver(_Part):
     url: Url
 
 
+class RoleMapping(_Part):
+    """What members of a group are in the vendor's application.
+
+    Attributes:
+        group: The group's id or its ``displayName``.
+        roles: What its members are.
+        priority: Of the mappings that fit a user, those with the highest one count.
+    """
+
+    group: Text
+    roles: tuple[Text, ...] = Field(min_length=1, max_length=DEFAULT_ROLES_MAX)
+    priority: int = Field(0, ge=0, le=ROLE_PRIORITY_MAX)
+
+
 class TenantSettings(_Part):
     """What somebody decides about a tenant: an entry less its ``id``, or the API's request body."""
 
@@ -214,6 +230,7 @@ class TenantSettings(_Part):
         (MemberType.USER, MemberType.GROUP), min_length=1, max_length=2
     )
     default_roles: tuple[Text, ...] = Field((), max_length=DEFAULT_ROLES_MAX)
+    role_mappings: tuple[RoleMapping, ...] = Field((), max_length=ROLE_MAPPINGS_MAX)
     requests_per_second: int | None = Field(None, ge=REQUESTS_PER_SECOND_MIN, le=REQUESTS_PER_SECOND_MAX)
     event_receivers: tuple[EventReceiver, ...] = Field((), max_length=EVENT_RECEIVERS_MAX)
     event_values: bool = True
