@@ -1,4 +1,4 @@
-"""``/manage/doctor`` and the check of a tenant's rows: what is wrong here, and what to do next.
+"""``/manage/doctor``: what is wrong here, and what to do next.
 
 Names and versions, never values. Nothing is written: a table's write permission is asked for with a change
 of a row that does not exist, which a table refuses with 403 where we may not write, else with 404.
@@ -6,83 +6,38 @@ of a row that does not exist, which a table refuses with 403 where we may not wr
 
 import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Iterator
-from contextlib import suppress
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable
+from dataclasses import asdict
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from events.webhook_secrets import WEBHOOK_KEY
 from gateway.application import TABLES, Application
+from gateway.findings import Finding, Level, check_settings, judge_clock, judge_secret, render_rotation
 from gateway.tables import ScimTable
-from scim.documents import Throttled
-from scim.storage.errors import StorageError
-from scim.storage.inspect import check_tenant
 from settings import Settings
-from tenants.management import Problem
-from tenants.registry import TenantNotFound
-from tenants.secrets import ENTRY_PREFIX, PEPPER, SIGNING_KEY, Secret, SecretNotFound, SecretStoreUnavailable
+from tenants.secrets import ENTRY_PREFIX, PEPPER, SIGNING_KEY, SecretNotFound, SecretStoreUnavailable
 from tenants.tables import RowChanged, TableUnavailable
-from tenants.tenant import find_guid
 
 # How long one check may take before it counts as failing, in seconds.
 CHECK_SECONDS_MAX = 10.0
-# A check of a tenant's rows ends before the platform gives up on the request: Azure's front end waits 230 s.
-STORAGE_SECONDS_MAX = 200.0
-# Clocks may differ by as much as tokens' leeway (tenants/signing_keys.py) before tokens are refused.
-SKEW_WARNING = timedelta(seconds=30)
-SKEW_FAILURE = timedelta(seconds=60)
-# A key that has signed for longer than this has been forgotten rather than kept.
-KEY_AGE_WARNING = timedelta(days=400)
-# A version that ends within this time needs a follower.
-EXPIRY_WARNING = timedelta(days=30)
-# Findings of one check of rows that are told; a damaged tenant may have one a row.
-FINDINGS_MAX = 500
 
 _log = logging.getLogger(__name__)
 
 
-class Level(StrEnum):
-    """How bad a finding is."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILING = "failing"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found.
-
-    Attributes:
-        check: What was looked at.
-        level: How bad it is.
-        detail: What is so; for a person.
-        next_step: What to do; empty where nothing is.
-    """
-
-    check: str
-    level: Level
-    detail: str
-    next_step: str = ""
-
-
 async def examine(application: Application) -> dict[str, Any]:
     """Return every finding, the sound ones too."""
-    checks: list[Awaitable[list[Finding]]] = [
-        *(_check_table(application, name) for name in TABLES),
-        _check_clock(application),
-        _check_secrets(application),
-        _check_signing_keys(application),
-        _check_entries(application),
-        _check_entra(application),
+    checks = [
+        *(_safely(f"table {name}", _check_table(application, name)) for name in TABLES),
+        _safely("clock", _check_clock(application)),
+        _safely("secrets", _check_secrets(application)),
+        _safely("signing keys", _check_signing_keys(application)),
+        _safely("tenants", _check_entries(application)),
+        _safely("entra", _check_entra(application)),
     ]
     found = [*check_settings(application.settings)]
     for findings in await asyncio.gather(*checks):
@@ -95,68 +50,14 @@ async def examine(application: Application) -> dict[str, Any]:
     }
 
 
-def check_settings(values: Settings) -> Iterator[Finding]:
-    """Look for settings that do not go together. Pure."""
-    problems = list(_find_setting_problems(values))
-    yield from problems or [Finding("settings", Level.OK, "They go together.")]
-
-
-def _find_setting_problems(values: Settings) -> Iterator[Finding]:
-    is_azure = not values.table_connection_string.get_secret_value()
-    if is_azure and (values.local_secrets_dir or values.local_tenants_dir):
-        yield Finding(
-            "settings",
-            Level.FAILING,
-            "Tables are in Azure, and secrets or entries in a local folder.",
-            "Remove SCIM_LOCAL_SECRETS_DIR and SCIM_LOCAL_TENANTS_DIR; deploy infra/main.bicep again.",
-        )
-    if is_azure and values.operator_token.get_secret_value():
-        yield Finding(
-            "settings",
-            Level.WARNING,
-            "SCIM_OPERATOR_TOKEN is set, and is not used beside tables in Azure.",
-            "Remove it: operators sign in to Entra.",
-        )
-    if is_azure and not (values.operator_tenant_id and values.operator_audience):
-        yield Finding(
-            "settings",
-            Level.FAILING,
-            "SCIM_OPERATOR_TENANT_ID or SCIM_OPERATOR_AUDIENCE is empty: no operator can sign in.",
-            "Set operatorAudience in the parameters of infra/main.bicep, and deploy.",
-        )
-    yield from _find_url_problems(values, is_azure=is_azure)
-
-
-def _find_url_problems(values: Settings, *, is_azure: bool) -> Iterator[Finding]:
-    public = urlsplit(values.public_url)
-    if values.public_url and (public.scheme not in {"https", "http"} or not public.hostname):
-        yield Finding(
-            "settings",
-            Level.FAILING,
-            "SCIM_PUBLIC_URL is no URL.",
-            "Set it to https://host, or leave it out.",
-        )
-    elif public.path.strip("/") or public.query:
-        yield Finding(
-            "settings",
-            Level.FAILING,
-            "SCIM_PUBLIC_URL has a path or a query: every URL that customers get would be wrong.",
-            "Set it to https://host alone.",
-        )
-    elif is_azure and public.scheme == "http":
-        yield Finding(
-            "settings",
-            Level.FAILING,
-            "SCIM_PUBLIC_URL is not https: identity providers refuse it.",
-            "Set it to https://host.",
-        )
-    if is_azure and urlsplit(values.entra_authority).scheme != "https":
-        yield Finding(
-            "settings",
-            Level.FAILING,
-            "SCIM_ENTRA_AUTHORITY is not https: keys could be swapped on their way.",
-            "Leave it out, or set the https URL of your national cloud.",
-        )
+async def _safely(check: str, findings: Awaitable[list[Finding]]) -> list[Finding]:
+    """Return the findings of a check; one that breaks is a finding itself, and keeps no other back."""
+    try:
+        return await findings
+    except Exception as error:
+        _log.exception("doctor_check_failed check=%s", check)
+        step = "The app's log has doctor_check_failed with the whole error."
+        return [Finding(check, Level.FAILING, f"It cannot be checked: {type(error).__name__}.", step)]
 
 
 async def _check_table(application: Application, name: str) -> list[Finding]:
@@ -206,27 +107,10 @@ def find_table_endpoint(values: Settings) -> str:
     return named.get("TableEndpoint", values.table_endpoint)
 
 
-def judge_clock(dated: datetime, before: datetime, after: datetime) -> Finding:
-    """Judge our clock by an answer that was dated between two readings of it. Pure.
-
-    Args:
-        dated: The other's time, in whole seconds.
-        before: Ours when we asked.
-        after: Ours when we had the answer.
-    """
-    too_late = before - (dated + timedelta(seconds=1))
-    too_early = dated - after
-    skew = max(too_late, too_early, timedelta(0))
-    if skew <= SKEW_WARNING:
-        return Finding("clock", Level.OK, "It agrees with the tables' clock.")
-    level = Level.FAILING if skew > SKEW_FAILURE else Level.WARNING
-    step = "Set this machine's clock: tokens are refused, and operations get names in the wrong order."
-    return Finding("clock", level, f"It differs from the tables' by {skew.total_seconds():.0f} s.", step)
-
-
 async def _check_secrets(application: Application) -> list[Finding]:
-    found = [await _check_secret(application, name) for name in (PEPPER, SIGNING_KEY, WEBHOOK_KEY)]
-    return [*found, await _check_listing(application)]
+    names = (PEPPER, SIGNING_KEY, WEBHOOK_KEY)
+    checks = [_check_secret(application, name) for name in names]
+    return list(await asyncio.gather(*checks, _check_listing(application)))
 
 
 async def _check_secret(application: Application, name: str) -> Finding:
@@ -238,17 +122,12 @@ async def _check_secret(application: Application, name: str) -> Finding:
     except SecretNotFound:
         # Without a webhook key everything works but webhooks.
         level = Level.WARNING if name == WEBHOOK_KEY else Level.FAILING
-        step = f"{_rotation(name)}, or enable a version that was disabled by mistake."
+        step = f"{render_rotation(name)}, or enable a version that was disabled by mistake."
         return Finding(check, level, "No version may be used now.", step)
     except (SecretStoreUnavailable, TimeoutError) as error:
         _log.warning("doctor_secret_unreadable name=%s reason=%s", name, type(error).__name__)
         return _secret_unreadable(check)
     return judge_secret(current, versions, datetime.now(UTC))
-
-
-def _rotation(name: str) -> str:
-    """Say how a version is added."""
-    return f"Run `scimgw keys rotate --name {name}`"
 
 
 def _secret_unreadable(check: str) -> Finding:
@@ -257,22 +136,6 @@ def _secret_unreadable(check: str) -> Finding:
         "SCIM_KEY_VAULT_URI and the vault's network."
     )
     return Finding(check, Level.FAILING, "It cannot be read.", step)
-
-
-def judge_secret(current: Secret, versions: list[Secret], now: datetime) -> Finding:
-    """Judge the versions of a secret by their dates. Pure."""
-    check = f"secret {current.name}"
-    step = f"{_rotation(current.name)}."
-    last = max(
-        (version.expires or datetime.max.replace(tzinfo=UTC) for version in versions),
-        default=current.expires or datetime.max.replace(tzinfo=UTC),
-    )
-    if last - now < EXPIRY_WARNING:
-        return Finding(check, Level.WARNING, f"Its last version ends on {last:%Y-%m-%d}.", step)
-    age = now - current.created
-    if age > KEY_AGE_WARNING:
-        return Finding(check, Level.WARNING, f"Its version is {age.days} days old.", step)
-    return Finding(check, Level.OK, f"{len(versions)} live; the current one is {age.days} days old.")
 
 
 async def _check_listing(application: Application) -> Finding:
@@ -339,55 +202,3 @@ async def _check_entra(application: Application) -> list[Finding]:
         step = "Correct SCIM_OPERATOR_TENANT_ID, and SCIM_ENTRA_AUTHORITY in a national cloud."
         return [Finding("entra", Level.FAILING, f"It knows no such directory: {status}.", step)]
     return [Finding("entra", Level.OK, "It can be reached, and knows the operators' directory.")]
-
-
-async def _get_id(application: Application, tenant_id: str) -> str:
-    """Return the canonical id of a tenant that there is."""
-    guid = find_guid(tenant_id)
-    if guid is not None:
-        with suppress(TenantNotFound):
-            return (await application.registry.get(guid)).tenant.id
-    raise Problem(HTTPStatus.NOT_FOUND, "There is no such tenant.")
-
-
-async def check_storage(application: Application, tenant_id: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Check a tenant's rows, and mend what can be mended where ``repair`` is true.
-
-    Interrupted, a repair leaves what it has mended so far; each one is a transaction of its own.
-
-    Raises:
-        Problem: No such tenant, an unknown field, or too many rows for one request.
-    """
-    repair = body.get("repair", False)
-    if not isinstance(repair, bool) or body.keys() - {"repair"}:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, 'The body is {"repair": true} or {"repair": false}.')
-    guid = await _get_id(application, tenant_id)
-    started = time.monotonic()
-    try:
-        async with asyncio.timeout(STORAGE_SECONDS_MAX):
-            found = await check_tenant(application.scim_table, guid, is_repairing=repair)
-    except TimeoutError:
-        raise Problem(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            f"The tenant has more rows than can be checked within {STORAGE_SECONDS_MAX:.0f} s.",
-        ) from None
-    except (StorageError, Throttled) as error:
-        raise TableUnavailable(type(error).__name__) from error
-    _log.info("storage_checked tenant_id=%s findings=%d repair=%s", guid, len(found), repair)
-    return {
-        "tenant_id": guid,
-        "ok": all(finding.is_repaired for finding in found),
-        "repair": repair,
-        "seconds": round(time.monotonic() - started, 3),
-        "count": len(found),
-        "findings": [
-            {
-                "kind": finding.kind.name.lower(),
-                "meaning": finding.kind.value,
-                "subject": finding.subject,
-                "detail": finding.detail,
-                "repaired": finding.is_repaired,
-            }
-            for finding in found[:FINDINGS_MAX]
-        ],
-    }

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import azure.functions as func
 
 from events.receivers import ReceiverChanged
-from gateway import doctor, exporting, provisioning_log, purging, receivers
+from gateway import doctor, exporting, provisioning_log, purging, receivers, storage_check
 from gateway.application import Application
 from gateway.http import (
     InvalidBody,
@@ -105,7 +105,7 @@ async def _examine(call: Call) -> Answer:
 
 async def _check_storage(call: Call, tenant_id: str) -> Answer:
     assert call.application is not None
-    return HTTPStatus.OK, await doctor.check_storage(call.application, tenant_id, call.body)
+    return HTTPStatus.OK, await storage_check.check_storage(call.application, tenant_id, call.body)
 
 
 async def _list_credentials(call: Call, tenant_id: str) -> Answer:
@@ -127,6 +127,12 @@ async def _rotate_credential(call: Call, tenant_id: str, credential_id: str) -> 
 async def _revoke_credential(call: Call, tenant_id: str, credential_id: str) -> Answer:
     await call.management.revoke_credential(tenant_id, credential_id)
     return HTTPStatus.NO_CONTENT, None
+
+
+async def _show_document(call: Call) -> Answer:
+    from gateway.openapi import render_document  # noqa: PLC0415 - people ask for it, requests do not
+
+    return HTTPStatus.OK, render_document(call.base_url)
 
 
 async def _show_log(call: Call, tenant_id: str) -> Answer:
@@ -168,6 +174,7 @@ ROUTES: dict[tuple[str, ...], Mapping[str, UseCase]] = {
     ("tenants", "*", "export"): {"GET": _export_tenant},
     ("tenants", "*", "purge"): {"GET": _show_purge, "POST": _purge_tenant},
     ("entries",): {"GET": _list_entries},
+    ("openapi.json",): {"GET": _show_document},
     ("doctor",): {"GET": _examine},
     **receivers.ROUTES,
 }
