@@ -1,0 +1,168 @@
+"""What the management API answers, as models: its OpenAPI document is made of them, and tests hold it to them.
+
+The answers themselves are written by ``tenants/views.py`` and the use cases: no model is built for a request.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tenants.credential import CredentialKind
+from tenants.tenant import Owner, Scope, TenantSettings
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class FieldError(_Answer):
+    """A field that is wrong."""
+
+    field: str
+    detail: str
+
+
+class ProblemAnswer(_Answer):
+    """An error (RFC 9457)."""
+
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = []
+
+
+class TenantAnswer(TenantSettings):
+    """A tenant with all its settings."""
+
+    tenant_id: str
+    scim_url: str
+    token_url: str
+    owner: Owner
+    entry: str = Field(description="The entry that declares it; empty where the management API owns it.")
+    purging: bool
+    created: str
+    changed: str
+
+
+class CredentialsState(_Answer):
+    """The credentials of a tenant, in short."""
+
+    live: int
+    next_expiry: str | None
+    last_used: str | None
+
+
+class EntryError(_Answer):
+    """Why an entry of the tenant was refused."""
+
+    entry: str
+    detail: str
+
+
+class Counts(_Answer):
+    """How many resources a tenant has."""
+
+    users: int
+    groups: int
+
+
+class TenantShown(TenantAnswer):
+    """A tenant with the state of what belongs to it."""
+
+    credentials: CredentialsState
+    entry_errors: list[EntryError]
+    counts: Counts
+    last_change: str | None
+
+
+class TenantList(_Answer):
+    """All tenants."""
+
+    tenants: list[TenantAnswer]
+
+
+class CredentialAnswer(_Answer):
+    """A credential without its secret."""
+
+    credential_id: str
+    kind: CredentialKind
+    label: str
+    scope: Scope
+    state: Literal["active", "expired", "revoked"]
+    created: str
+    expires: str
+    revoked: str | None
+    last_used: str | None
+    issued_by: str
+    rotated_from: str
+    pepper_version: str
+
+
+class CredentialList(_Answer):
+    """All credentials of a tenant."""
+
+    credentials: list[CredentialAnswer]
+
+
+class IssuedAnswer(CredentialAnswer):
+    """A new credential with its secret, which is shown this once."""
+
+    scim_url: str
+    token: str | None = Field(None, description="Of a secret token.")
+    client_id: str | None = Field(None, description="Of the other kinds.")
+    client_secret: str | None = Field(None, description="Of an OAuth client.")
+    token_url: str | None = Field(None, description="Of the kinds that ask for access tokens.")
+
+
+class EntryAnswer(_Answer):
+    """What became of an entry."""
+
+    name: str
+    tenant_id: str
+    error: str
+    read: str
+
+
+class EntryList(_Answer):
+    """All entries."""
+
+    entries: list[EntryAnswer]
+
+
+class PurgeAnswer(_Answer):
+    """How far a purge is."""
+
+    tenant_id: str
+    state: Literal["running", "done"]
+    rows_deleted: int
+    started: str
+    quiet_from: str
+    ended: str | None
+    requested_by: str
+    entry: str
+
+
+class LogEntry(_Answer):
+    """A change, or a request that failed; the last four are a failure's."""
+
+    time: str
+    result: Literal["success", "failure"]
+    action: str
+    resource_id: str
+    subject: str
+    correlation_id: str
+    endpoint: str | None = None
+    status: int | None = None
+    scim_type: str | None = None
+    detail: str | None = None
+
+
+class LogPage(_Answer):
+    """A page of a provisioning log."""
+
+    entries: list[LogEntry]
+    after: str | None
+
+
+# What other parts answer is theirs to describe.
+type AnyObject = dict[str, Any]
