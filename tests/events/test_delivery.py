@@ -2,16 +2,19 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from events.cursors import Cursor
 from events.delivery import EXPIRED, replay
-from events.feed import CursorExpired
+from events.feed import CursorExpired, Feed
 from events.receivers import ReceiverKind, Receivers, ReceiverState
 from events.records import ATTEMPTS_MAX, Records
+from events.rendering import Source
 from events.streams import LEASE, LeaseLost, Streams
 from scim.storage import keys
+from scim.storage.housekeeping import expire_feed
 from scim.storage.table_client import Change, ChangeKind
 from tests.events.application import disorder, duplicates, serve_application
 from tests.events.deliverers import Crash, make_world
@@ -238,6 +241,25 @@ async def test_expired_events_are_reported_not_passed_over(world, application, r
     assert (letter.before, letter.after, letter.reason) == (Cursor(0), Cursor(6), EXPIRED)
     with pytest.raises(CursorExpired):
         await replay(world.process(), receiver, letter, has_values=True)
+
+
+async def test_feed_that_was_shortened_refuses_old_cursors_and_begins_later(world):
+    """Retention by the housekeeping itself: a cursor before what is kept must not pass over a gap."""
+    await world.write(10)
+    before = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
+    after = before + timedelta(seconds=1)
+    feed = Feed(world.feeds, Source(world.tenant_id, "https://gateway.example"))
+    assert await expire_feed(world.feeds, world.partition, before, until=float("inf")) == 0
+    assert len((await feed.read(Cursor(0), 100)).events) == 10
+
+    assert await expire_feed(world.feeds, world.partition, after, until=float("inf")) == 10
+    for cursor in (Cursor(0), Cursor(9)):
+        with pytest.raises(CursorExpired):
+            await feed.read(cursor, 100)
+    assert (await feed.read(Cursor(10), 100)).events == []
+    assert await feed.start() == Cursor(10)
+    await world.write(1, seed=2)
+    assert (await feed.read(await feed.start(), 100)).cursor == Cursor(11)
 
 
 async def test_receiver_that_is_gone_is_paused(world, application, receiver):
