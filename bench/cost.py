@@ -61,7 +61,8 @@ class Growth:
     async def fill(self, users: int, members: int) -> None:
         """Bring the directory to so many users, and the group to so many members."""
         load = self.load
-        await load.measure("fill users", 8, range(len(load.users), users), load.create)
+        while len(load.users) < users:  # one measurement ends after a time, whatever is left
+            await load.measure("fill users", 8, range(len(load.users), users), load.create)
         if not self.group:
             self.group = await load.create_group("Everyone")
         missing = list(load.users.values())[len(self.members) : members]
