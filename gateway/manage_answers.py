@@ -1,4 +1,4 @@
-"""What the management API answers, as models: its OpenAPI document is made of them, and tests hold it to them.
+"""What the management API answers, as models: the OpenAPI document is made of them, and tests use it.
 
 The answers themselves are written by ``tenants/views.py`` and the use cases: no model is built for a request.
 """

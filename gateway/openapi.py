@@ -145,7 +145,7 @@ def render_path(pattern: Iterable[str]) -> tuple[str, list[str]]:
     return "/".join(parts), names
 
 
-type _Key = tuple[type[BaseModel], JsonSchemaMode]
+type _Key = tuple[Any, JsonSchemaMode]
 
 
 def _render_schemas() -> tuple[dict[_Key, dict[str, Any]], dict[str, Any]]:

@@ -37,6 +37,10 @@ what is meant for a person goes to standard error:
 | `tenants onboard` | `{{"tenant_id", "name", "entry", "scim_url", "token_url", "sheet"}}`: files, or the sheet's text |
 | `tenants list` | `{{"tenants": [tenant, …]}}` |
 | `tenants show`, `update`, `suspend`, `activate`, `adopt` | a tenant: `tenant_id`, `scim_url`, `token_url` and its settings |
+| `tenants log` | `{{"entries": [{{"time", "result", "action", "resource_id", "subject", "correlation_id", …}}, …]}}`, newest first |
+| `tenants export` | `{{"file", "users", "groups"}}`: how many were written |
+| `tenants import` | `{{"created", "changed", "unchanged", "memberships", "failed", "failures": [{{"kind", "id", "detail"}}, …]}}` |
+| `tenants purge` | `{{"tenant_id", "state", "rows_deleted", "started", "quiet_from", "ended", "requested_by", "entry"}}` |
 | `credentials issue`, `rotate` | `{{"credential_id", "token", "expires", "scim_url", …}}`; of an OAuth client `client_id`, `client_secret` and `token_url` in place of `token` |
 | `credentials list` | `{{"credentials": [{{"credential_id", "kind", "label", "scope", "state", "created", "expires", "last_used", …}}, …]}}` |
 | `users list`, `groups list` | `{{"users": [resource, …]}}`, `{{"groups": [resource, …]}}`: resources as SCIM writes them |
