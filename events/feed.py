@@ -25,7 +25,7 @@ _ROWS_MAX: Final = 50
 # A wait looks this often whether another process has written, in seconds; what this process writes ends it.
 _LOOK_SECONDS: Final = 1.0
 
-# Requests of one process that wait at the same time; further ones are answered at once.
+# Requests of one process that wait at the same time; further ones are answered after a second.
 WAITS_MAX: Final = 200
 
 
@@ -128,6 +128,8 @@ class Arrivals:
     ) -> None:
         """Return when the feed is longer than ``sequence``, when the time is over, or when too many wait."""
         if self._count >= self._waits_max:
+            # Without asking anybody; but a client that comes back at once must not come in a tight loop.
+            await asyncio.sleep(min(max(until - clock(), 0.0), _LOOK_SECONDS))
             return
         arrived = asyncio.Event()
         self._waiting.setdefault(partition, set()).add(arrived)

@@ -92,8 +92,10 @@ async def create_receiver(call: Call) -> Answer:
     tenant_ids = [request.tenant_id] if request.tenant_id else await services.tenant_ids()
     await parallel_map(lambda one: services.place(receiver, one, at_start=request.start), tenant_ids)
     await services.receivers.create(receiver)
-    if request.start:
-        for tenant_id in tenant_ids:
+    for tenant_id in tenant_ids:
+        # Other instances do not know it for some seconds: the timer looks after what they do meanwhile.
+        services.application.events.deliveries.committed(keys.partition(tenant_id))
+        if request.start:
             services.application.events.deliveries.grown(keys.partition(tenant_id))
     return HTTPStatus.CREATED, await services.render_with_secret(receiver)
 

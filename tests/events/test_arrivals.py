@@ -1,0 +1,62 @@
+"""Waiting for events: woken by this process, aware of others, bounded in number and in time."""
+
+import asyncio
+import time
+
+import pytest
+
+from events.feed import Arrivals
+from tests.events.deliverers import make_world
+
+
+@pytest.fixture
+async def world(azurite, tmp_path):
+    async with make_world(azurite, tmp_path) as made:
+        yield made
+
+
+async def wait(arrivals, world, seconds, sequence=0):
+    """Wait, and return for how long."""
+    started = time.monotonic()
+    await arrivals.wait(world.feeds, world.partition, sequence, started + seconds, time.monotonic)
+    return time.monotonic() - started
+
+
+async def test_wait_is_over_at_once_where_there_is_something(world):
+    await world.write(1)
+
+    assert await wait(Arrivals(), world, 10) < 1
+
+
+async def test_wait_ends_when_this_process_has_relayed(world):
+    arrivals = Arrivals()
+    waiting = asyncio.create_task(wait(arrivals, world, 10))
+    await asyncio.sleep(0.1)
+    await world.write(1)
+    arrivals.announce(world.partition)
+
+    assert await waiting < 1
+
+
+async def test_wait_sees_what_another_process_has_relayed(world):
+    waiting = asyncio.create_task(wait(Arrivals(), world, 10))
+    await asyncio.sleep(0.1)
+    await world.write(1)
+
+    assert await waiting < 3
+
+
+async def test_wait_ends_with_its_time_and_leaves_nothing(world):
+    arrivals = Arrivals()
+
+    assert 0.2 < await wait(arrivals, world, 0.3) < 2
+    assert arrivals._waiting == {}
+    assert arrivals._count == 0
+
+
+async def test_too_many_waits_ask_no_table(world):
+    requests = world.account.transport.requests
+    waited = await wait(Arrivals(waits_max=0), world, 0.3)
+
+    assert 0.2 < waited < 2
+    assert world.account.transport.requests == requests
