@@ -101,7 +101,13 @@ def list_tenants(as_json: AsJson = False) -> None:
         output.print_json(answer)
         return
     rows = [
-        [t["tenant_id"], t["name"], t.get("state"), t.get("identity_provider"), t["scim_url"]]
+        [
+            t["tenant_id"],
+            t["name"],
+            "purging" if t.get("purging") else t.get("state"),
+            t.get("identity_provider"),
+            t["scim_url"],
+        ]
         for t in answer.get("tenants", [])
     ]
     output.print_table("Tenants", ["Id", "Name", "State", "Identity provider", "SCIM URL"], rows)

@@ -114,7 +114,7 @@ def _checked(answer: Answer, what: str) -> Answer:
 
 
 def _write(out: TextIO, line: dict[str, Any]) -> None:
-    out.write(json.dumps(line, ensure_ascii=False) + "\n")
+    out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
 def _now() -> str:

@@ -27,10 +27,32 @@ def read_lines(file: Path, *kinds: str) -> Iterator[Line]:
             try:
                 line = json.loads(text)
                 kind = line["kind"]
+                check_line(line)
             except (ValueError, TypeError, KeyError):
                 raise GatewayError(f"{file}, line {number}: no line of an export") from None
             if kind in kinds:
                 yield line
+
+
+def check_line(line: Line) -> None:
+    """Refuse a line that lacks what its kind has.
+
+    Raises:
+        KeyError: It does.
+        TypeError: Something in it is of another type.
+    """
+    if line["kind"] in {"user", "group"}:
+        _check_text(line["resource"]["id"])
+    elif line["kind"] == "members":
+        _check_text(line["group"])
+        for member in line["members"]:
+            _check_text(member["value"])
+            _check_text(member["type"])
+
+
+def _check_text(value: Any) -> None:
+    if not isinstance(value, str):
+        raise TypeError
 
 
 def read_header(file: Path) -> Line:

@@ -130,7 +130,7 @@ async def test_no_secret_is_ever_written_or_answered(own_host, tmp_path):
 
     data = tmp_path / "data"
     kept = stored_secrets(data / "secrets")
-    assert len(kept) == 2
+    assert len(kept) == 3
     hidden = [*secrets, *(ours.secret for ours in map(parse_secret, secrets) if ours), *kept]
     log = read_log(own_host)
     assert "DEBUG" in log and "credential_issued" in log and "authentication_refused" in log

@@ -187,6 +187,10 @@ def test_what_is_refused_is_told(scimgw, other, tmp_path):
         ("x", "line 1"),
         ('{"kind":"header","format":2}', "format 2"),
         ('{"kind":"header","format":1}', "ends too early"),
+        ('{"kind":"header","format":1}\n{"kind":"user","resource":{}}\n{"kind":"end"}', "line 2"),
+        ('{"kind":"header","format":1}\n{"kind":"user","resource":7}\n{"kind":"end"}', "line 2"),
+        ('{"kind":"header","format":1}\n{"kind":"members","group":1}\n{"kind":"end"}', "line 2"),
+        ("[]", "line 1"),
     ],
 )
 def test_a_file_that_is_not_whole_is_refused(scimgw, other, tmp_path, text, told):
