@@ -198,7 +198,9 @@ def read_answer(status: int, text: str, path: str) -> JsonObject:
         raise GatewayError(f"{path} was answered {status} without a JSON object: is this a gateway?")
     told = _tell(body) if isinstance(body, dict) else ""
     if status == HTTPStatus.UNAUTHORIZED:
-        raise GatewayError(f"the operator token is refused: `scimgw login`, {TOKEN_VARIABLE}, or restart `make serve`")
+        raise GatewayError(
+            f"the operator token is refused: run `scimgw login`, see {TOKEN_VARIABLE}, or restart `make serve`"
+        )
     if status == HTTPStatus.NOT_FOUND:
         raise NotThere(told or f"there is nothing at {path}: is this a gateway?")
     raise GatewayError(told or f"{path} was answered {status}")
