@@ -174,14 +174,18 @@ async def test_test_event_tells_what_became_of_it(operator, feed, application):
     assert "urn:scim-gateway:event:test" in application.taken[0]["events"]
 
 
-async def test_secret_is_shown_once(operator, feed, application):
+async def test_secret_is_shown_once_and_logged_nowhere(host, operator, feed, application):
     receiver = await add_receiver(operator, application.url, feed.tenant.id)
     path = f"receivers/{receiver['receiver_id']}"
 
+    await operator.send("POST", f"{path}/test")
     shown = [await operator.send("GET", path), await operator.send("GET", "receivers")]
+    written = host.log.read_text() + host.output.read_text()
 
     assert all(receiver["secret"] not in json.dumps(one.json) for one in shown)
+    assert receiver["secret"].removeprefix("whsec_") not in written
     assert shown[1].json["private_receivers_allowed"] is True
+    assert "private_receivers_allowed" in written
 
 
 async def test_slow_receiver_delays_nobody(operator, application):
