@@ -199,7 +199,7 @@ def read_answer(status: int, text: str, path: str) -> JsonObject:
     told = _tell(body) if isinstance(body, dict) else ""
     if status == HTTPStatus.UNAUTHORIZED:
         raise GatewayError(
-            f"the operator token is refused: run `scimgw login`, see {TOKEN_VARIABLE}, or restart `make serve`"
+            f"the operator token is refused: `scimgw login`, set {TOKEN_VARIABLE}, or restart `make serve`"
         )
     if status == HTTPStatus.NOT_FOUND:
         raise NotThere(told or f"there is nothing at {path}: is this a gateway?")

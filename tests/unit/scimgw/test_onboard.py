@@ -17,6 +17,8 @@ from scimgw.client import PROJECT_DIR
 from scimgw.commands.onboard import make_entry_name
 from scimgw.sheets import Credential, Facts, render_html, render_sheet
 from tenants.tenant import IdentityProvider, TenantEntry
+from tests.hosts import start_host, stop_host
+from tests.unit.scimgw.conftest import run_command
 
 sys.path.insert(0, str(PROJECT_DIR / "tests" / "infra"))
 import rules
@@ -179,6 +181,34 @@ def test_the_json_format_is_what_the_local_host_reads(scimgw, host, tmp_path):
     entry = TenantEntry.model_validate_json((tmp_path / "local.json").read_text())
     assert entry.id == ran.json["tenant_id"]
     assert ran.json["scim_url"] == f"{host.url}/scim/{entry.id}"
+
+
+def test_a_managed_tenant_can_be_handed_to_the_entry_that_onboarding_writes(tmp_path):
+    """A tenant has one owner; ``adopt`` turns one into the other, and back."""
+    data, state = tmp_path / "data", tmp_path / "state"
+    host = start_host(state, "--data", str(data))
+    try:
+        note = {"SCIMGW_STATE_DIR": str(state)}
+        file = data / "tenants" / "contoso.json"
+        run_command(
+            *("tenants", "onboard", "Contoso", "--idp", "okta", "--format", "json"),
+            *("--folder", str(file.parent), "--json"),
+            **note,
+        )
+        tenant_id = json.loads(file.read_text())["id"]
+        declared = run_command("tenants", "show", tenant_id, "--json", **note).json
+        refused = run_command("tenants", "update", tenant_id, "--name", "Other", **note)
+        managed = run_command("tenants", "adopt", tenant_id, "--owner", "managed", "--json", **note).json
+        changed = run_command("tenants", "update", tenant_id, "--name", "Other", "--json", **note).json
+        back = run_command("tenants", "adopt", tenant_id, "--owner", "declared", "--json", **note).json
+    finally:
+        stop_host(host)
+
+    assert (declared["owner"], declared["entry"]) == ("declared", "contoso.json")
+    assert refused.status == 1
+    assert "contoso.json" in refused.err
+    assert (managed["owner"], changed["name"]) == ("managed", "Other")
+    assert (back["owner"], back["name"], back["identity_provider"]) == ("declared", "Contoso", "okta")
 
 
 @pytest.mark.parametrize(
