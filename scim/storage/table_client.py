@@ -66,7 +66,7 @@ type Continuation = Any
 
 
 class TableClient:
-    """One table, through the SDK's pipeline with our codec. Safe for concurrent use in one event loop.
+    """One table, with our codec over the account's HTTP session. Safe for concurrent use in one event loop.
 
     Every read raises `Throttled` when the service does not answer after repeats, and `StorageRefused` when it
     refuses the request as a whole.
