@@ -26,7 +26,7 @@ demo: install ## a Microsoft Entra style provisioning cycle, from nothing
 	@$(BIN)/scimgw demo
 
 test: install ## every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: install ## formatting, lint, types, import rules, spelling, Bicep
 	$(BIN)/ruff format --check .
