@@ -91,9 +91,16 @@ def test_members_of_every_member_are_no_way_to_remove_everyone(dialects: Any):
     ]
 
 
-def test_a_sub_attribute_of_a_selected_member_is_left_to_be_refused(dialects: Any):
-    operation = {"op": "remove", "path": 'members[value eq "a"].value'}
-
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "remove", "path": 'members[value eq "a"].value'},
+        {"op": "add", "path": "members.value", "value": "a"},
+        {"op": "replace", "path": 'members[value eq "a"].value', "value": "b"},
+    ],
+    ids=str,
+)
+def test_a_sub_attribute_of_a_member_is_left_to_be_refused(dialects: Any, operation: Any):
     assert dialects.patch(operation, group=True) == [operation]
 
 

@@ -286,6 +286,17 @@ def test_an_equal_id_is_fine(dialects: Any):
     )
 
 
+def test_an_object_with_nothing_in_it_changes_nothing(dialects: Any):
+    nothing = [{"op": "add", "value": {}}]
+
+    assert dialects.patch({"op": "replace", "path": "name", "value": {}}) == nothing
+    assert dialects.patch({"op": "replace", "path": "name", "value": {"nope": 1}}) == nothing
+    assert (
+        dialects.patch({"op": "add", "value": {"name": {}, USER: None, ENTERPRISE: {}, "schemas": [USER]}})
+        == nothing
+    )
+
+
 def test_a_later_key_counts(dialects: Any):
     assert dialects.patch({"op": "replace", "value": {"title": "a", "TITLE": "b"}}) == [
         {"op": "replace", "value": {"title": "b"}}

@@ -86,6 +86,7 @@ def test_selecting_keys_find_the_element_of_the_body(dialects: Any):
         'nope[type eq "a"].value',
         f"{CUSTOM}:nope",
         "urn:example:nope",
+        USER,
         f"{USER}s",
         f"{USER}/title",
         "",
@@ -123,6 +124,10 @@ def test_an_extension_that_is_no_object_is_left_to_be_refused(dialects: Any, val
     assert dialects.resource({CUSTOM: value}) == {CUSTOM: value}
     operation = {"op": "replace", "value": {CUSTOM: value}}
     assert dialects.patch(operation) == [operation]
+
+
+def test_members_may_be_named_with_their_schema(dialects: Any):
+    assert dialects.resource({f"{GROUP}:members": "a"}, group=True) == {"members": [{"value": "a"}]}
 
 
 def test_core_attributes_may_be_gathered_under_their_schema(dialects: Any):
