@@ -13,8 +13,10 @@ from schemathesis import Case
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
+    negative_data_rejection,
     response_schema_conformance,
     status_code_conformance,
+    unsupported_method,
 )
 
 from gateway.manage import ROUTES
@@ -27,6 +29,8 @@ CHECKS = [
     status_code_conformance,
     content_type_conformance,
     response_schema_conformance,
+    negative_data_rejection,
+    unsupported_method,
 ]
 # What another test does better, and what would send this machine's events to made-up addresses.
 NOT_CALLED = r"/manage/receivers|/manage/doctor|/purge$|/storage-check$"

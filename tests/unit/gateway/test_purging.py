@@ -13,7 +13,9 @@ from gateway import purging, timers
 from gateway.application import TABLES
 from scim.documents import Member
 from scim.profile import Caller
+from scim.storage import housekeeping, keys
 from scim.storage.table_client import Change, ChangeKind
+from tenants import purge as purge_module
 
 CALLER = Caller("test", may_write=True, correlation_id="0" * 32)
 
@@ -127,6 +129,44 @@ async def test_the_hourly_sweep_finishes_what_a_caller_left(application, operate
     assert (await operate("GET", f"/manage/tenants/{gone}/purge")).json["state"] == "done"
     assert (await operate("GET", f"/manage/tenants/{gone}")).status == 404
     assert (await operate("GET", f"/manage/tenants/{other}")).status == 200
+
+
+async def test_a_call_that_dies_between_two_transactions_is_gone_on_with(
+    application, operate, filled, monkeypatch
+):
+    """What it had deleted stays deleted; the next call waits for the lease of the dead one to end."""
+
+    class Crash(Exception):
+        pass
+
+    gone, other = filled
+    table = application.scim_table
+    submit, sent = table.submit, []
+
+    async def dying(partition, changes):
+        if len(sent) == 2:
+            raise Crash
+        sent.append(partition)
+        await submit(partition, changes)
+
+    monkeypatch.setattr(housekeeping, "CHANGES_MAX", 5)
+    monkeypatch.setattr(purge_module, "LEASE_MARGIN", timedelta(0))
+    monkeypatch.setattr(purging, "CALL_SECONDS", 0.5)
+    rows = len(await table.range(keys.partition(gone), *keys.EVERYTHING))
+    await operate("POST", f"/manage/tenants/{gone}/suspend")
+    with monkeypatch.context() as patch:
+        patch.setattr(table, "submit", dying)
+        crashed = await operate("POST", f"/manage/tenants/{gone}/purge")
+    left = len(await table.range(keys.partition(gone), *keys.EVERYTHING))
+    waiting = await operate("POST", f"/manage/tenants/{gone}/purge")
+    still = len(await table.range(keys.partition(gone), *keys.EVERYTHING))
+    done = await purge(operate, gone)
+
+    assert (crashed.status, left) == (500, rows - 10)
+    assert (waiting.json["state"], still) == ("running", left)
+    assert done.json["state"] == "done"
+    assert await count_rows(application, gone) == 1
+    assert (await operate("GET", f"/manage/tenants/{other}")).json["counts"] == {"users": 3, "groups": 1}
 
 
 async def test_a_purge_of_a_declared_tenant_names_its_entry(application, operate):
