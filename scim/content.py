@@ -1,11 +1,13 @@
 """Documents ⇄ the engine's models, and what a tenant's settings ask of a user. Pure."""
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
 from scim2_models import (
     BaseModel,
     Context,
@@ -28,6 +30,9 @@ type Patch = PatchOp[Any]
 
 # What a document does not hold, or holds as the storage says (scim/documents.py).
 _NOT_CONTENT: Final = ("id", "meta", "members", "groups", "password")
+
+# A tenant's own attributes are fields of these names (`scim.models`).
+_CUSTOM_FIELD: Final = re.compile(r"custom_\d+_")
 
 _PATCH_OP_URN: Final = str(PatchOp.__schema__)
 
@@ -123,7 +128,7 @@ def apply_patch(kind: Kind, patch: Patch, operations: list[JsonObject], content:
     if touched is None:
         touched = frozenset(content)
     resource = kind.model.model_validate({name: content[name] for name in touched if name in content})
-    if not patch.patch(resource):
+    if not _patch(patch, resource):
         return stored_attributes(content)
     if getattr(resource, "members", None):
         # `plan_patch` takes members out; what it did not understand must not be lost in silence.
@@ -136,6 +141,29 @@ def apply_patch(kind: Kind, patch: Patch, operations: list[JsonObject], content:
     new = {name: value for name, value in {**merged, **written}.items() if value is not None}
     new["schemas"] = _schemas(new, kind.catalogue)
     return new
+
+
+def _patch(patch: Patch, resource: Resource[Any]) -> bool:
+    """Apply a PATCH to a model and tell whether it changed.
+
+    Raises:
+        SCIMException: As `apply_patch`. Of a wrong value it says what is wrong and where, in one line: the
+            engine's own text names its models and the library that they are made with.
+    """
+    try:
+        return patch.patch(resource)
+    except InvalidValueException as error:
+        if not isinstance(error.__cause__, ValidationError):
+            raise
+        first = error.__cause__.errors()[0]
+        place = ".".join(map(_attribute_name, first["loc"]))
+        raise InvalidValueException(detail=f"{first['msg']}: {place}" if place else first["msg"]) from error
+
+
+def _attribute_name(field: str | int) -> str:
+    """Return the attribute that a field of a model, or an index in a list of values, stands for."""
+    name = str(field)
+    return _CUSTOM_FIELD.sub("", name) if _CUSTOM_FIELD.match(name) else to_camel(name)
 
 
 def _touched(operations: list[JsonObject], catalogue: Catalogue) -> frozenset[str] | None:
