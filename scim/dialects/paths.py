@@ -49,7 +49,8 @@ def _read_target(definition: ResourceDefinition, text: str) -> Target | None:
     if selection is None:
         return Target(urn, attribute, sub_attribute)
     rewritten = rewrite_filter(selection, lambda inner: find_inner(attribute, inner))
-    if rewritten is None or not attribute.multi_valued:
+    # "members[]" selects nothing: read as "members" it would remove everybody.
+    if rewritten is None or not rewritten.text or not attribute.multi_valued:
         return None
     return Target(urn, attribute, sub_attribute, rewritten.text, rewritten.described)
 

@@ -346,3 +346,16 @@ async def test_a_deleted_user_leaves_its_groups(client: Client):
     assert (await client.get(f"/Users/{b}", query={"attributes": f"{USER}:groups.value"})).body["groups"] == [
         {"value": group_id}
     ]
+
+
+@pytest.mark.parametrize("path", ["members[]", "members[ ]", "Members[] ", f"{GROUP}:members[]"])
+@pytest.mark.parametrize("verb", ["remove", "add", "replace"])
+async def test_a_selection_of_nothing_is_no_path(client: Client, path: str, verb: str):
+    """RFC 7644 §3.5.2: 4xx; above all, removing it does not remove everybody."""
+    group_id = await client.create_group("Sales", *await make_users(client, 2))
+    value = {} if verb == "remove" else {"value": []}
+
+    answer = await client.patch(f"/Groups/{group_id}", {"op": verb, "path": path, **value})
+
+    assert answer.status == 400
+    assert len(await client.members(group_id)) == 2

@@ -561,3 +561,15 @@ async def test_a_credential_that_may_read_reads(client: Client):
         assert (await reader.get(path)).status == 200
     assert (await reader.post("/Users/.search", {})).status == 200
     assert (await reader.post("/.search", {})).status == 200
+
+
+@pytest.mark.parametrize("path", ["emails[]", "emails[ ]", "emails[].value"])
+@pytest.mark.parametrize("operation", [{"op": "remove"}, {"op": "replace", "value": "x@example.com"}])
+async def test_a_selection_of_nothing_is_no_path(client: Client, path: str, operation: dict[str, Any]):
+    """RFC 7644 §3.5.2: 400 invalidPath; above all, it does not mean every value."""
+    emails = [{"value": "jo@example.com", "type": "work"}]
+    user_id = await client.create_user("jo", emails=emails)
+
+    check_error(await client.patch(f"/Users/{user_id}", {"path": path, **operation}), 400, "invalidPath")
+
+    assert (await client.get(f"/Users/{user_id}")).body["emails"] == emails
