@@ -84,7 +84,7 @@ def _read_operation(definition: ResourceDefinition, raw: Any) -> list[Any]:
     target = find_target(definition, path)
     if target is None:
         return [without_effect(operation)]
-    if target == Target() and op != "remove":
+    if target == Target():
         return _read_without_path(definition, operation)
     return _read_with_path(definition, target, operation)
 
@@ -115,8 +115,6 @@ def _read_with_path(
 
 def _remove(target: Target, operation: JsonObject) -> JsonObject:
     value = operation.get("value")
-    if not target.path:
-        return operation
     if value is None or not target.is_array or target.attribute is None:
         return removal_of_target(target)
     return removal_of_listed(target, read_elements(target.attribute, value))

@@ -46,6 +46,8 @@ def test_what_is_no_patch_is_left_to_be_refused(dialects: Any, body: Any):
         {},
         {"op": "Update", "path": "title", "value": "x"},
         {"op": 7, "path": "title"},
+        {"op": [], "path": "title", "value": "x"},
+        {"op": {}, "value": {"title": "x"}},
         {"op": "add", "path": 7, "value": "x"},
         {"op": "add", "path": "title"},
         {"op": "add", "path": "favouriteColour"},

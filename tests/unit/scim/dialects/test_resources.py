@@ -103,6 +103,16 @@ def test_a_selection_without_a_value_makes_no_element(dialects: Any):
     assert dialects.resource({'emails[type eq "work"]': None}) == {}
 
 
+@pytest.mark.parametrize("emails", [True, 7, ["x", True], {"nope": 1}])
+def test_elements_that_are_no_objects_are_in_nobodys_way(dialects: Any, emails: Any):
+    plain = dialects.resource({"emails": emails}).get("emails", [])
+    selected = {'emails[type eq "work"].value': "a@x.org", 'emails[type eq "home"]': True}
+
+    assert dialects.resource({"emails": emails, **selected}) == {
+        "emails": [*plain, {"type": "work", "value": "a@x.org"}]
+    }
+
+
 def test_a_selection_by_no_boolean_is_refused(dialects: Any):
     with pytest.raises(InvalidFilterException, match="true or false"):
         dialects.resource({'roles[primary eq "yes"].value': "Admin"})
