@@ -141,6 +141,16 @@ def tidy(exchange: Exchange) -> None:
                 del operation["value"]
 
 
+async def finish() -> None:
+    """End what still runs in this loop, and let closed connections go: the loop does that a turn later."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
 @contextmanager
 def loop_in_thread() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
     """Run an event loop in a thread of its own; gives a function that runs a coroutine there."""
@@ -150,6 +160,7 @@ def loop_in_thread() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
     try:
         yield lambda work: asyncio.run_coroutine_threadsafe(work, loop).result()
     finally:
+        asyncio.run_coroutine_threadsafe(finish(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
