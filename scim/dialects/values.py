@@ -61,7 +61,7 @@ def read_element(attribute: AttributeDefinition, value: Any, *, keep_nulls: bool
 def _read_complex(attribute: AttributeDefinition, value: Any, *, keep_nulls: bool) -> Any:
     value = wrap_bare_value(attribute, value if attribute.multi_valued else unwrap_array(value))
     if not isinstance(value, dict):
-        return value
+        return None if is_cleared(value) else value
     content = _read_sub_attributes(attribute.sub_attributes, value)
     if is_hollow(content) or (not value and attribute.is_reference):
         return None

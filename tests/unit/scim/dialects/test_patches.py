@@ -81,6 +81,8 @@ def test_what_is_not_understood_is_left_alone(dialects: Any, operation: Any):
         ({"op": "remove", "path": "userName"}, MutabilityException),
         ({"op": "replace", "value": {"userName": None}}, MutabilityException),
         ({"op": "replace", "path": "emails[type eq", "value": "x"}, InvalidPathException),
+        ({"op": "replace", "path": "emails[type eq].value", "value": "x"}, InvalidPathException),
+        ({"op": "replace", "path": 'name[formatted eq "x"].givenName', "value": "x"}, InvalidFilterException),
         ({"op": "replace", "path": "name..givenName", "value": "x"}, InvalidPathException),
         ({"op": "remove", "path": "a b", "value": "x"}, InvalidPathException),
         ({"op": "remove", "path": USER}, InvalidPathException),

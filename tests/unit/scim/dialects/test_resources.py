@@ -89,6 +89,9 @@ def test_selecting_keys_find_the_element_of_the_body(dialects: Any):
         USER,
         f"{USER}s",
         f"{USER}/title",
+        f"{USER}:department",
+        "emails[type eq].value",
+        'name[formatted eq "x"].givenName',
         "",
         ".",
         ":",
@@ -164,6 +167,11 @@ def test_schemas_follow_the_data(dialects: Any, sent: Any, read: Any):
 
 def test_missing_schemas_stay_missing(dialects: Any):
     assert dialects.resource({"schemas": None, "userName": "jo"}) == {"userName": "jo"}
+
+
+@pytest.mark.parametrize("nothing", [None, "", [], [""], [None], {}])
+def test_a_complex_attribute_without_value_is_left_out(dialects: Any, nothing: Any):
+    assert dialects.resource({"name": nothing, "emails": nothing}) == {}
 
 
 @pytest.mark.parametrize("value", [7, True, {"a": 1}, [["x"]], ["a", "b"]])
