@@ -46,6 +46,7 @@ ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
         ('labels eq "a"', f'{CUSTOM}:labels eq "a"'),
         ('name eq "Jo"', 'name eq "Jo"'),
         ('Emails[Type EQ "work"]', 'emails[type eq "work"]'),
+        ("EMAILS[type pr] AND Title PR", "emails[type pr] and title pr"),
         ('emails [ type eq "work" AND primary eq "True" ]', 'emails[type eq "work" and primary eq true]'),
         ('emails[type eq "work"].value eq "a"', 'emails[type eq "work" and value eq "a"]'),
         ('emails[type eq "work"].Value SW "a"', 'emails[type eq "work" and value sw "a"]'),
