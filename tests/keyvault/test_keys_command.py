@@ -1,6 +1,8 @@
 """``scimgw keys`` on a laptop's folder and on a vault: rotations, and what follows a leak."""
 
+import itertools
 import json
+import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -26,6 +28,9 @@ def folder(tmp_path):
 @pytest.fixture
 def vault(tmp_path, monkeypatch):
     with run_vault_server(tmp_path) as server:
+        # A vault tells ages by the second: no two of a test's versions may be made in the same one.
+        seconds = itertools.count(int(time.time()) - 100)
+        server.vault.now = lambda: next(seconds)
 
         @asynccontextmanager
         async def open_vault(url):
