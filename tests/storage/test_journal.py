@@ -377,7 +377,7 @@ async def test_readers_see_all_or_nothing_while_it_is_written(tenant: Tenant):
 
     assert all(view in (users[:100], users[100:]) for view in seen)
     assert seen == sorted(seen, key=lambda view: view == users[100:]), "and never goes back"
-    assert len(seen) > 3
+    assert users[:100] in seen, "somebody read before the commit"
 
 
 def make_delta(add_count: int, remove_count: int) -> Delta:
