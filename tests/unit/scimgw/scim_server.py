@@ -147,6 +147,8 @@ async def finish() -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    for transport in list(getattr(asyncio.get_running_loop(), "_transports", {}).values()):
+        transport.abort()  # accepted while the server was closing, so that nobody closes it
     for _ in range(3):
         await asyncio.sleep(0)
 
