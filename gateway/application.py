@@ -223,7 +223,7 @@ class Application:
         """Logs requests that failed."""
         from gateway.provisioning_log import FailureLog  # noqa: PLC0415 - knows this module
 
-        return FailureLog(self.scim_table, keeps_details=self.settings.log_details)
+        return FailureLog(self.scim_table, self.operation_clock, keeps_details=self.settings.log_details)
 
     async def count_resources(self, tenant_id: str) -> dict[str, int]:
         """Return how many resources of each type a tenant has, exactly and as of now.

@@ -8,7 +8,6 @@ import asyncio
 import json
 import logging
 import re
-import secrets
 from collections import defaultdict, deque
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -23,6 +22,8 @@ from scim.profile import Caller
 from scim.storage import history, keys
 from scim.storage.errors import StorageError
 from scim.storage.history import Failure, Happening, Place
+from scim.storage.operations import OperationClock
+from scim.storage.partition import render_time
 from scim.storage.table_client import TableClient
 from tenants.management import Problem, no_tenant
 from tenants.registry import TenantNotFound
@@ -58,11 +59,13 @@ class FailureLog:
 
     Args:
         client: The table of the tenants' data.
+        clock: The process's, which gives changes their ids too.
         keeps_details: Whether what answers say is kept: it may name a person.
     """
 
-    def __init__(self, client: TableClient, *, keeps_details: bool = False) -> None:
+    def __init__(self, client: TableClient, clock: OperationClock, *, keeps_details: bool = False) -> None:
         self._client = client
+        self._clock = clock
         self._keeps_details = keeps_details
         self._buffers: dict[str, deque[Failure]] = defaultdict(lambda: deque(maxlen=BUFFERED_MAX))
         self._waiting: asyncio.Task[None] | None = None
@@ -81,7 +84,7 @@ class FailureLog:
         endpoint, resource_id = split_resource_path(path)
         scim_type, detail = _read_error(answer)
         failure = Failure(
-            datetime.now(UTC),
+            self._clock.next(),
             method if _WORD.match(method) else "",
             endpoint,
             resource_id,
@@ -115,9 +118,8 @@ class FailureLog:
         """Write what waits now: one request a tenant. What cannot be written is given up."""
         buffers, self._buffers = self._buffers, defaultdict(lambda: deque(maxlen=BUFFERED_MAX))
         for partition, failures in buffers.items():
-            randoms = [secrets.token_hex(5) for _ in failures]
             try:
-                await history.write_failures(self._client, partition, list(failures), randoms)
+                await history.write_failures(self._client, partition, list(failures))
             except (StorageError, Throttled) as error:
                 _log.warning(
                     "failures_not_logged partition=%s count=%d reason=%s", partition, len(failures), error
@@ -159,7 +161,7 @@ async def show_log(application: Application, tenant_id: str, params: dict[str, s
         failures = await history.read_failures(client, partition, place, count)
     oldest = datetime.now(UTC) - timedelta(days=application.settings.log_days)
     taken, following = _merge(changes, failures, place, count)
-    kept = [one for one in taken if datetime.fromisoformat(one.time) >= oldest]
+    kept = [one for one in taken if one.time >= oldest]
     has_more = bool(taken) and len(kept) == len(taken)
     return {
         "entries": [_render(happening) for happening in kept],
@@ -174,7 +176,7 @@ def _merge(
     taken: list[Happening] = []
     sequence, failure = place.sequence, place.failure
     while len(taken) < count and (changes or failures):
-        if not failures or (changes and changes[0][1].time >= failures[0][1].time):
+        if not failures or (changes and changes[0][1].ticks >= failures[0][1].ticks):
             sequence, happening = changes.pop(0)
         else:
             failure, happening = failures.pop(0)
@@ -185,7 +187,7 @@ def _merge(
 def _render(happening: Happening) -> dict[str, Any]:
     failure = happening.failure
     line = {
-        "time": happening.time,
+        "time": render_time(happening.time),
         "result": Result.SUCCESS if failure is None else Result.FAILURE,
         "action": happening.action,
         "resource_id": happening.resource_id,

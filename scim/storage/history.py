@@ -1,32 +1,40 @@
 """What happened in a tenant, newest first: the changes, from the feed, and the requests that failed.
 
 The feed has all of the changes already, so a change costs nothing more to be logged. A failure is a row
-``l_<time, inverted><random>`` of the tenant's partition: the newest first in the order of keys, and gone with
+``l_<operation, inverted>`` of the tenant's partition: the newest first in the order of keys, and gone with
 the tenant. Failures are written in the background, up to 100 in one transaction, never within a request.
+
+Changes and failures have their ids from the same clock of their process, so what one process did stands in
+the order in which it happened, however short a time lay between and whatever the machine's clock did.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from scim.storage import keys
 from scim.storage.changes import last_sequence
 from scim.storage.changesets import CHANGES_MAX, Change, ChangeKind
 from scim.storage.edm import Entity
+from scim.storage.operations import COUNTER_BITS, ticks_of, time_of_ticks
 from scim.storage.table_client import TableClient
 
 PREFIX: Final = "l_"
 
-# Milliseconds since 1970 count down from here, so that the newest row is the first: the year 2286.
+# Milliseconds since 1970 count down from here, so that the newest row is the first: the year 2286. Behind them
+# stand the operation's counter, counted down too, and random digits, for other processes count alike.
 _TIME_MAX: Final = 10**13 - 1
 _TIME_DIGITS: Final = 13
+_COUNTER_MAX: Final = (1 << COUNTER_BITS) - 1
+_COUNTER_DIGITS: Final = 4
+_RANDOM_DIGITS: Final = 6
 
 # Of one transaction.
 FAILURES_MAX: Final = CHANGES_MAX
 
 # A change of the feed without what was changed.
-_FEED_COLUMNS: Final = ("k", "r", "t", "c", "s")
+_FEED_COLUMNS: Final = ("k", "r", "c", "s", "op")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,7 @@ class Failure:
     """A request that was refused, or failed.
 
     Attributes:
-        time: When it was answered, in UTC.
+        operation: An id from the clock of operations, taken when it was answered.
         method: ``POST``.
         endpoint: ``Users``; empty for what is none.
         resource_id: Whom it named; empty where it named none.
@@ -45,7 +53,7 @@ class Failure:
         detail: What the answer said; empty unless the installation keeps it.
     """
 
-    time: datetime
+    operation: str
     method: str
     endpoint: str
     resource_id: str
@@ -61,7 +69,7 @@ class Happening:
     """One line of a tenant's log.
 
     Attributes:
-        time: ISO 8601 in UTC.
+        ticks: When, on the clock of operations.
         action: A change's kind (``user.created``), or a failed request's method.
         resource_id: Whom it was about; may be empty.
         subject: The credential.
@@ -69,12 +77,17 @@ class Happening:
         failure: What failed; None for a change.
     """
 
-    time: str
+    ticks: int
     action: str
     resource_id: str
     subject: str
     correlation_id: str
     failure: Failure | None = None
+
+    @property
+    def time(self) -> datetime:
+        """When, in UTC and whole milliseconds."""
+        return time_of_ticks(self.ticks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,28 +103,29 @@ class Place:
     failure: str = PREFIX
 
 
-def failure_key(time: datetime, random: str) -> str:
-    """Return the key of a failure; ``random`` is 10 hexadecimal digits."""
-    milliseconds = int(time.timestamp() * 1_000)
-    return f"{PREFIX}{_TIME_MAX - milliseconds:0{_TIME_DIGITS}d}{random}"
+def failure_key(operation: str) -> str:
+    """Return the key of the failure with this id."""
+    milliseconds, counter = divmod(ticks_of(operation), 1 << COUNTER_BITS)
+    return f"{_time_key(milliseconds)}{_COUNTER_MAX - counter:0{_COUNTER_DIGITS}x}{operation[-_RANDOM_DIGITS:]}"
 
 
 def failures_before(time: datetime) -> tuple[str, str]:
     """Return the range of the failures from before a time."""
-    return failure_key(time, ""), keys.range_of(PREFIX)[1]
+    return _time_key(int(time.timestamp() * 1000)), keys.range_of(PREFIX)[1]
 
 
-async def write_failures(
-    client: TableClient, partition: str, failures: Sequence[Failure], randoms: Sequence[str]
-) -> None:
+def _time_key(milliseconds: int) -> str:
+    return f"{PREFIX}{_TIME_MAX - milliseconds:0{_TIME_DIGITS}d}"
+
+
+async def write_failures(client: TableClient, partition: str, failures: Sequence[Failure]) -> None:
     """Write up to 100 failures: one request.
 
     Raises:
         StorageError: They are not written, or nobody knows.
     """
     changes = [
-        Change(ChangeKind.UPSERT, failure_key(failure.time, random), _render(failure))
-        for failure, random in zip(failures, randoms, strict=True)
+        Change(ChangeKind.UPSERT, failure_key(failure.operation), _render(failure)) for failure in failures
     ]
     await client.submit(partition, changes)
 
@@ -134,7 +148,7 @@ async def read_changes(
     return [
         (
             keys.feed_sequence(row["RowKey"]),
-            Happening(row["t"], row["k"], row["r"], row["s"], row["c"]),
+            Happening(ticks_of(row["op"]), row["k"], row["r"], row["s"], row["c"]),
         )
         for row in reversed(rows)
     ]
@@ -158,7 +172,7 @@ async def find_last_change(client: TableClient, partition: str) -> str:
 
 def _render(failure: Failure) -> dict[str, Any]:
     return {
-        "t": failure.time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "op": failure.operation,
         "m": failure.method,
         "e": failure.endpoint,
         "r": failure.resource_id,
@@ -172,7 +186,7 @@ def _render(failure: Failure) -> dict[str, Any]:
 
 def _parse(row: Entity) -> Happening:
     failure = Failure(
-        datetime.fromisoformat(row["t"]),
+        row["op"],
         row["m"],
         row["e"],
         row["r"],
@@ -182,4 +196,4 @@ def _parse(row: Entity) -> Happening:
         row["c"],
         row["de"],
     )
-    return Happening(row["t"], row["m"], row["r"], row["s"], row["c"], failure)
+    return Happening(ticks_of(row["op"]), row["m"], row["r"], row["s"], row["c"], failure)

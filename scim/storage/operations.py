@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-_COUNTER_BITS = 16
+COUNTER_BITS = 16
 _CLOCK_DIGITS = 16
 _RANDOM_BYTES = 5
 OPERATION_LENGTH = 1 + _CLOCK_DIGITS + 2 * _RANDOM_BYTES
@@ -36,19 +36,24 @@ class OperationClock:
                 ahead the clock was that made it. That clock's lead stays with this resource: other resources'
                 ids keep following this process's own clock.
         """
-        now = int(self._seconds() * 1000) << _COUNTER_BITS
+        now = int(self._seconds() * 1000) << COUNTER_BITS
         self._last = max(now, self._last + 1)
         ticks = self._last
         if after:
-            ticks = max(ticks, _ticks(after) + 1)
+            ticks = max(ticks, ticks_of(after) + 1)
         return f"k{ticks:0{_CLOCK_DIGITS}x}{self._random_bytes(_RANDOM_BYTES).hex()}"
 
 
 def time_of(operation: str) -> datetime:
     """Return the time in an operation id, in UTC and whole milliseconds."""
-    milliseconds = _ticks(operation) >> _COUNTER_BITS
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return time_of_ticks(ticks_of(operation))
 
 
-def _ticks(operation: str) -> int:
+def time_of_ticks(ticks: int) -> datetime:
+    """Return the time on the hybrid clock, in UTC and whole milliseconds."""
+    return datetime.fromtimestamp((ticks >> COUNTER_BITS) / 1000, UTC)
+
+
+def ticks_of(operation: str) -> int:
+    """Return the hybrid clock's reading in an operation id: milliseconds above `COUNTER_BITS` of counter."""
     return int(operation[1 : 1 + _CLOCK_DIGITS], 16)

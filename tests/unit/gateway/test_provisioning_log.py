@@ -12,6 +12,7 @@ from gateway.provisioning_log import split_resource_path
 from scim.storage import history, keys
 from scim.storage.changes import relay
 from scim.storage.errors import StorageError
+from scim.storage.operations import OperationClock
 from tests.unit.gateway.conftest import make_request, read
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -92,6 +93,21 @@ async def test_changes_and_failures_stand_in_one_log(client, connect, read_log):
     conflict = entries[2]
     assert (conflict["endpoint"], conflict["status"], conflict["scim_type"]) == ("Users", 409, "uniqueness")
     assert conflict["detail"] == ""
+
+
+@pytest.mark.parametrize("clock", [lambda: 1_800_000_000.0, iter(range(1_900_000_000, 0, -1)).__next__])
+async def test_the_order_of_events_is_kept_on_a_clock_that_stands_or_goes_back(
+    client, application, read_log, clock
+):
+    application.operation_clock._seconds = clock
+    for number in range(5):
+        await client.create(f"u{number}")
+        await client.create(f"u{number}")
+        await client.send("DELETE", f"/Users/{'0' * 32}")
+    await client.settle()
+    entries = (await read_log(client)).json["entries"]
+
+    assert [entry["action"] for entry in entries] == ["DELETE", "POST", "user.created"] * 5
 
 
 async def test_the_log_holds_no_personal_data(client, read_log):
@@ -228,17 +244,18 @@ async def test_old_failures_go_in_the_hourly_sweep_and_newer_stay(client, read_l
     partition = keys.partition(client.tenant_id)
     days = client.application.settings.log_days
     now = datetime.now(UTC)
+    times = [now - timedelta(days=days, minutes=minutes) for minutes in (1, -1)]
     failures = [
-        history.Failure(now - age, "POST", "Users", "", 400, "", "s", "c")
-        for age in (timedelta(days=days, minutes=1), timedelta(days=days, minutes=-1))
+        history.Failure(OperationClock(time.timestamp).next(), "POST", "Users", "", 400, "", "s", "c")
+        for time in times
     ]
-    await history.write_failures(client.application.scim_table, partition, failures, ["0" * 10, "1" * 10])
+    await history.write_failures(client.application.scim_table, partition, failures)
     shown = (await read_log(client)).json["entries"]
     await timers.sweep(client.application)
     left = await client.application.scim_table.range(partition, *keys.range_of(history.PREFIX))
 
     assert len(shown) == len(left) == 1
-    assert left[0]["RowKey"].endswith("1" * 10)
+    assert left[0]["op"] == failures[1].operation
 
 
 async def test_a_tenant_shows_when_it_last_changed(client, operate):
