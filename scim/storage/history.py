@@ -106,7 +106,9 @@ class Place:
 def failure_key(operation: str) -> str:
     """Return the key of the failure with this id."""
     milliseconds, counter = divmod(ticks_of(operation), 1 << COUNTER_BITS)
-    return f"{_time_key(milliseconds)}{_COUNTER_MAX - counter:0{_COUNTER_DIGITS}x}{operation[-_RANDOM_DIGITS:]}"
+    return (
+        f"{_time_key(milliseconds)}{_COUNTER_MAX - counter:0{_COUNTER_DIGITS}x}{operation[-_RANDOM_DIGITS:]}"
+    )
 
 
 def failures_before(time: datetime) -> tuple[str, str]:
