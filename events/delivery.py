@@ -24,7 +24,7 @@ from events.records import Attempt, DeadLetter, Records
 from events.rendering import Source
 from events.retries import plan_retry
 from events.sender import Outcome, Sender
-from events.streams import LeaseLost, Stream, Streams
+from events.streams import LeaseLost, NotDue, Stream, Streams
 from scim.storage.errors import StorageError
 from scim.storage.table_client import TableClient
 
@@ -94,8 +94,8 @@ class Delivery:
             stream = await streams.claim(receiver.id, self.owner, self.now())
         except LeaseLost:
             return Tally(is_busy=True)
-        if stream is None:
-            return Tally()
+        except NotDue as error:
+            return Tally(next_try=error.next_try)
         self.on_step("claimed")
         feed = Feed(self.feeds, Source(tenant_id, receiver.base_url, has_values=has_values))
         try:

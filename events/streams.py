@@ -34,6 +34,18 @@ class LeaseLost(Exception):
     """Another process serves the stream by now, or nobody knows: leave it alone."""
 
 
+class NotDue(Exception):
+    """It is too early to try the stream again.
+
+    Attributes:
+        next_try: When to.
+    """
+
+    def __init__(self, next_try: datetime) -> None:
+        super().__init__(next_try)
+        self.next_try = next_try
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """A stream as its row has it.
@@ -125,14 +137,15 @@ class Streams:
         moved = replace(stream.advanced(cursor), owner="", lease_end=_NEVER)
         await self._replace(moved)
 
-    async def claim(self, receiver_id: str, owner: str, now: datetime) -> Stream | None:
-        """Take the lease, or return None where it is too early to try again.
+    async def claim(self, receiver_id: str, owner: str, now: datetime) -> Stream:
+        """Take the lease.
 
         A stream that is not there begins before the tenant's first event: the tenant is younger than the
         receiver.
 
         Raises:
             LeaseLost: Another process has it.
+            NotDue: Its last delivery failed, and the pause is not over.
         """
         stream = await self.find(receiver_id)
         if stream is None:
@@ -141,7 +154,7 @@ class Streams:
         if stream is None or not stream.is_free(now):
             raise LeaseLost
         if now < stream.next_try:
-            return None
+            raise NotDue(stream.next_try)
         return await self.save(replace(stream, owner=owner), now)
 
     async def save(self, stream: Stream, now: datetime) -> Stream:

@@ -12,7 +12,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +68,15 @@ class LocalSecretStore:
     ) -> Secret:
         """Add a version. Local only: in Azure, people and pipelines write to Key Vault."""
         folder = self._make_folder(self._path(name))
+        # What is added is the newest, also within one tick of the clock and after it was set back.
+        earlier = [secret.created + timedelta(microseconds=1) for secret in self._read_all(name)]
         return self._write(
             folder,
             Secret(
                 name=name,
                 value=SecretStr(value),
                 version=secrets.token_hex(16),
-                created=self._now(),
+                created=max([self._now(), *earlier]),
                 not_before=not_before,
                 expires=expires,
                 enabled=enabled,

@@ -123,7 +123,7 @@ class Registry:
         except RowExists:
             # The first answer may have been lost: then the row is exactly ours, to the microsecond.
             record = await self.get(tenant_id)
-            if record.created != now:
+            if (record.tenant, record.created) != (tenant, now):
                 raise TenantExists(tenant_id) from None
         self._cache.forget(tenant_id)
         _log.info("tenant_created tenant_id=%s owner=%s", tenant_id, Owner.MANAGED)

@@ -22,8 +22,8 @@ from scim.storage.table_client import TableClient
 
 PREFIX: Final = "l_"
 
-# Milliseconds since 1970 count down from here, so that the newest row is the first: the year 2286. Behind them
-# stand the operation's counter, counted down too, and random digits, for other processes count alike.
+# Milliseconds since 1970 count down from here, so that the newest row is the first: the year 2286. The
+# operation's counter follows, counted down too, and random digits, for other processes count alike.
 _TIME_MAX: Final = 10**13 - 1
 _TIME_DIGITS: Final = 13
 _COUNTER_MAX: Final = (1 << COUNTER_BITS) - 1

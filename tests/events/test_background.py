@@ -1,5 +1,6 @@
 """What starts deliveries: growth of a feed, hints that a crash left, the hourly sweep."""
 
+import asyncio
 import logging
 import time
 from datetime import UTC, datetime
@@ -7,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from events import background
+from events import background, retries
 from events.background import HINTS_PARTITION, Deliveries, TenantEvents
 from events.cursors import Cursor
 from events.receivers import Receivers, declared_id
@@ -81,6 +82,23 @@ async def test_growth_is_delivered(world, application, start):
     deliveries.grown(world.partition)
 
     await application.wait_for(6)
+
+
+async def test_retry_is_not_lost_when_the_wall_clock_is_late(world, application, start, monkeypatch):
+    """The pause is over by one clock and not by the other, which decides: it is waited for again."""
+    monkeypatch.setattr(retries, "PAUSES_SECONDS", (0.2,))
+    application.status = 500
+    await world.receiver(application.url)
+    deliveries = start()
+    await world.write(1)
+    deliveries.grown(world.partition)
+    await application.wait_for_messages(1)
+    application.status = 200
+    await asyncio.sleep(0.5)
+    assert len(application.messages) == 1
+
+    world.sleep(seconds=1)
+    await application.wait_for(1)
 
 
 async def test_what_a_crash_left_is_found_by_its_hint(world, application, hints, start):

@@ -1,9 +1,11 @@
 """The folder that stands in for Key Vault."""
 
 import asyncio
+import itertools
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import SecretStr
@@ -74,6 +76,19 @@ def test_of_many_first_starts_at_once_one_wins(tmp_path):
 
     assert len(asyncio.run(LocalSecretStore(tmp_path).versions("pepper"))) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["pepper"]
+
+
+@pytest.mark.parametrize("step", [timedelta(0), timedelta(seconds=-1)])
+async def test_what_is_added_is_the_newest_on_a_clock_that_stands_or_goes_back(tmp_path, step):
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    ticks = (start + number * step for number in itertools.count())
+    store = LocalSecretStore(tmp_path, now=ticks.__next__)
+    store.ensure("pepper", lambda: SecretStr("0"))
+    for number in range(1, 8):
+        store.set("pepper", str(number))
+
+    versions = await LocalSecretStore(tmp_path).versions("pepper")
+    assert [secret.value.get_secret_value() for secret in versions] == list("76543210")
 
 
 async def test_a_person_rotates_by_adding_a_version(tmp_path):
