@@ -16,7 +16,6 @@ from scim.storage.deletion import delete_resource
 from scim.storage.edm import Entity
 from scim.storage.errors import TransactionRejected
 from scim.storage.membership_rows import Delta
-from scim.storage.operations import time_of
 from scim.storage.partition import (
     IndexRows,
     Partition,
@@ -26,7 +25,7 @@ from scim.storage.partition import (
     is_resource_id,
     operation_of,
     own_attributes,
-    render_time,
+    render_operation_time,
     render_version,
     stored_content,
     with_version,
@@ -48,7 +47,7 @@ def to_document(entity: Entity) -> Document:
     meta = content["meta"]
     meta["version"] = render_version(operation, membership_operation)
     if membership_operation != operation:
-        meta["lastModified"] = max(meta["lastModified"], render_time(time_of(membership_operation)))
+        meta["lastModified"] = max(meta["lastModified"], render_operation_time(membership_operation))
     return Document(ResourceName.GROUP, content, entity["ver"], entity["etag"], entity.get("pj", ""))
 
 
@@ -75,7 +74,8 @@ async def create(partition: Partition, content: JsonObject, members: Sequence[Me
     Raises:
         InvalidValueException: A member does not exist.
     """
-    group_id, operation, now = partition.new_id(), partition.clock.next(), render_time(partition.now())
+    group_id, operation = partition.new_id(), partition.clock.next()
+    now = render_operation_time(operation)
     stored = stored_content(ResourceName.GROUP, group_id, own_attributes(content), now, now)
     write = _GroupWrite(partition, operation, 1, stored, "group.created", {"new": stored})
     await write.commit(MembershipChange(adds=tuple(members)))
@@ -98,7 +98,7 @@ async def change(
     if old == attributes and wanted.is_empty:
         return current
     operation = partition.clock.next(operation_of(current))
-    created, now = current.content["meta"]["created"], render_time(partition.now())
+    created, now = current.content["meta"]["created"], render_operation_time(operation)
     stored = stored_content(ResourceName.GROUP, current.id, attributes, created, now)
     before, after = changed_attributes(old, attributes)
     kind, event = "group.members", {}

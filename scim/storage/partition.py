@@ -13,7 +13,7 @@ from scim.profile import Caller
 from scim.storage import keys, rows
 from scim.storage.counters import Counts, load_counts
 from scim.storage.edm import Entity
-from scim.storage.operations import OperationClock
+from scim.storage.operations import OperationClock, time_of
 from scim.storage.parallel import parallel_map
 from scim.storage.table_client import Change, ChangeKind, TableClient
 from scim.storage.transactions import Transactions
@@ -30,6 +30,11 @@ def is_resource_id(text: str) -> bool:
 def render_time(moment: datetime) -> str:
     """Return a moment as ``meta`` holds it: ISO 8601, UTC, milliseconds, ``Z``. Sorts as text."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def render_operation_time(operation: str) -> str:
+    """Return when a mutation was done: never before the resource's last one, whatever the clocks say."""
+    return render_time(time_of(operation))
 
 
 def compose(text: str) -> str:
@@ -51,7 +56,6 @@ class Partition:
         key: The tenant's partition key.
         transactions: Commits, with repeats inside the request's deadline.
         clock: Gives operations their ids.
-        now: The time for ``meta``.
         new_id: Makes the ids of new resources: 32 lower-case hexadecimal digits.
         caller: Who asks; goes into the events.
         on_step: Called with the name of each step that a crash could follow. Tests crash there.
@@ -61,7 +65,6 @@ class Partition:
     key: str
     transactions: Transactions
     clock: OperationClock
-    now: Callable[[], datetime]
     new_id: Callable[[], str]
     caller: Caller
     on_step: Callable[[str], None]
@@ -123,7 +126,7 @@ class Partition:
             kind=kind,
             resource_id=resource_id,
             sequence=sequence,
-            time=render_time(self.now()),
+            time=render_operation_time(operation),
             correlation_id=self.caller.correlation_id,
             subject=self.caller.subject,
             change=change,
@@ -136,14 +139,12 @@ class PartitionOptions(TypedDict, total=False):
 
     Attributes:
         on_commit: Called with the partition key after each commit; starts the relay of events.
-        now: The time for ``meta``.
         monotonic: The clock of deadlines, in seconds.
         new_id: Makes the ids of new resources: 32 lower-case hexadecimal digits, random.
         on_step: Called with the name of each step that a crash could follow. Tests crash there.
     """
 
     on_commit: Callable[[str], None]
-    now: Callable[[], datetime]
     monotonic: Callable[[], float]
     new_id: Callable[[], str]
     on_step: Callable[[str], None]
@@ -170,15 +171,10 @@ def open_partition(
         key,
         transactions,
         clock,
-        options.get("now", _utc_now),
         options.get("new_id", _random_id),
         caller,
         options.get("on_step", _ignore),
     )
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _random_id() -> str:

@@ -21,7 +21,7 @@ from scim.storage.partition import (
     is_resource_id,
     operation_of,
     own_attributes,
-    render_time,
+    render_operation_time,
     render_version,
     stored_content,
     with_version,
@@ -74,7 +74,8 @@ async def create(partition: Partition, content: JsonObject) -> Document:
     """
     attributes = own_attributes(content)
     user_name = get_user_name(attributes)
-    user_id, operation, now = partition.new_id(), partition.clock.next(), render_time(partition.now())
+    user_id, operation = partition.new_id(), partition.clock.next()
+    now = render_operation_time(operation)
     stored = stored_content(ResourceName.USER, user_id, attributes, now, now)
     row = rows.user_properties(stored, operation, 1)
     changes = [
@@ -107,7 +108,7 @@ async def replace(partition: Partition, current: Document, content: JsonObject) 
     if old == attributes:
         return current
     operation, sequence = partition.clock.next(operation_of(current)), current.sequence + 1
-    created, now = current.content["meta"]["created"], render_time(partition.now())
+    created, now = current.content["meta"]["created"], render_operation_time(operation)
     stored = stored_content(ResourceName.USER, current.id, attributes, created, now)
     was, will_be = keys.user_name(get_user_name(old)), keys.user_name(get_user_name(attributes))
     row = rows.user_properties(stored, operation, sequence)

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from io import TextIOWrapper
 from pathlib import Path
@@ -157,7 +156,6 @@ class Worker:
 
     def _open(self, correlation_id: str) -> TableDirectory:
         caller = Caller(subject=self._job.name, may_write=True, correlation_id=correlation_id)
-        skew = timedelta(seconds=self._job.skew_seconds)
         return TableDirectory(
             self._table,
             self._job.tenant_id,
@@ -165,7 +163,6 @@ class Worker:
             caller,
             time.monotonic() + REQUEST_SECONDS,
             on_commit=self._relays.start,
-            now=lambda: datetime.now(UTC) + skew,
             on_step=self._maybe_crash,
         )
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections import defaultdict
+from uuid import uuid4
 
 import pytest
 
@@ -28,7 +29,9 @@ from scim.storage.table_account import TableAccount
 from scim.storage.table_client import TableClient
 from scim.storage.transactions import Transactions
 from scimgw.localhost.azurite import Azurite
+from tests.contract.directory import adding, change_members, group, user
 from tests.faults.proxy import Fault, FaultProxy
+from tests.storage.directories import open_directory
 from tests.storage.events import TIME, Writer, event, write_events
 
 A, B = "aa" * 16, "bb" * 16
@@ -265,3 +268,24 @@ async def check_feed(table: TableClient, partition: str, writers: list[Writer]) 
     assert [counts.users[bucket] for bucket in range(256)] == [
         sum(int(item[:2], 16) == bucket for item in left) for bucket in range(256)
     ]
+
+
+async def test_no_time_goes_back_where_clocks_disagree(table: TableClient) -> None:
+    """An instance whose clock is five seconds late changes what another one has just made."""
+    tenant_id = str(uuid4())
+    early = open_directory(table, tenant_id)
+    late = open_directory(table, tenant_id, clock=OperationClock(lambda: time.time() - 5))
+    ada = await early.create_user(user("ada"))
+    ada = await early.read(ResourceName.USER, ada.id)
+    changed = await late.replace_user(ada, {**ada.content, "displayName": "Ada"})
+    club = await early.create_group(group("club"), ())
+    await change_members(late, club.id, adding(ada.id))
+    grown = await late.read(ResourceName.GROUP, club.id)
+    await relay(table, keys.partition(tenant_id))
+    entries = await read_feed(table, keys.partition(tenant_id), 0, 10)
+
+    for meta in (changed.content["meta"], grown.content["meta"]):
+        assert meta["lastModified"] >= meta["created"]
+    for resource_id in (ada.id, club.id):
+        times = [entry.time for entry in entries if entry.resource_id == resource_id]
+        assert len(times) == 2 and times == sorted(times)
