@@ -178,6 +178,8 @@ def _merge(
     while len(taken) < count and (changes or failures):
         if not failures or (changes and changes[0][1].ticks >= failures[0][1].ticks):
             sequence, happening = changes.pop(0)
+            # A failure that is written later than a newer change was shown must not follow it.
+            failure = max(failure, history.key_before_failures(happening.ticks))
         else:
             failure, happening = failures.pop(0)
         taken.append(happening)

@@ -105,10 +105,17 @@ class Place:
 
 def failure_key(operation: str) -> str:
     """Return the key of the failure with this id."""
-    milliseconds, counter = divmod(ticks_of(operation), 1 << COUNTER_BITS)
-    return (
-        f"{_time_key(milliseconds)}{_COUNTER_MAX - counter:0{_COUNTER_DIGITS}x}{operation[-_RANDOM_DIGITS:]}"
-    )
+    return _key(ticks_of(operation), operation[-_RANDOM_DIGITS:])
+
+
+def key_before_failures(ticks: int) -> str:
+    """Return the key after which the failures from before this time stand, and none that is newer."""
+    return _key(ticks, "0" * _RANDOM_DIGITS)
+
+
+def _key(ticks: int, random: str) -> str:
+    milliseconds, counter = divmod(ticks, 1 << COUNTER_BITS)
+    return f"{_time_key(milliseconds)}{_COUNTER_MAX - counter:0{_COUNTER_DIGITS}x}{random}"
 
 
 def failures_before(time: datetime) -> tuple[str, str]:

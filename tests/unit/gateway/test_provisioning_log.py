@@ -218,6 +218,20 @@ async def test_pages_join_without_gap_or_repetition(client, read_log, result):
     assert [entry["time"] for entry in whole] == sorted((e["time"] for e in whole), reverse=True)
 
 
+async def test_a_failure_that_is_written_between_two_pages_does_not_follow_what_is_older(client, read_log):
+    await client.create("ada")
+    await client.create("bob")
+    await client.create("bob")  # refused, and not written yet
+    await relay(client.application.scim_table, keys.partition(client.tenant_id))
+    first = (await read_log(client, count=1)).json
+    await client.settle()
+    second = (await read_log(client, after=first["after"])).json["entries"]
+    whole = (await read_log(client)).json["entries"]
+
+    assert [entry["result"] for entry in whole] == ["failure", "success", "success"]
+    assert first["entries"] + second == whole[1:]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

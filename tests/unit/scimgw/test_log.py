@@ -27,4 +27,4 @@ def test_changes_are_listed_with_who_made_them(scimgw, host, tenant):
         ("failure", ""),
         ("success", user_id),
     ]
-    assert "user.created" in table.out and "Entra prod" in table.out and "409" not in table.out
+    assert "user.created" in table.out and "Entra prod" in table.out and "failure" not in table.out
