@@ -19,12 +19,12 @@ from events.feed import EVENTS_MAX, CursorExpired, Feed
 from events.polling import PollRequest, PollStream
 from events.rendering import Source
 from events.roles import RoleMapping, resolve_roles
+from gateway.access import authenticate
 from gateway.application import Application
 from gateway.http import (
     InvalidBody,
     find_base_url,
     find_correlation_id,
-    find_source,
     parse_json_object,
     render_json,
     render_problem,
@@ -35,10 +35,10 @@ from scim.documents import Throttled as TableThrottled
 from scim.profile import Caller
 from scim.storage import keys
 from scim.storage.errors import StorageError
-from tenants.authentication import Principal, Throttled, Unauthenticated
+from tenants.authentication import Principal
 from tenants.secrets import SecretStoreUnavailable
 from tenants.tables import TableUnavailable
-from tenants.tenant import Scope, Tenant, find_guid
+from tenants.tenant import Tenant, find_guid
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +51,6 @@ RETRY_AFTER_SECONDS = 5
 START = "start"
 END = "end"
 
-CHALLENGE_SCOPE = 'Bearer realm="scim", error="insufficient_scope", scope="scim.read"'
 EXPIRED = (
     "The feed does not go on from this cursor: its events are no longer kept. Begin anew with a snapshot: "
     "take the cursor of GET /events/{tenant}?after=end, then read all of /scim/{tenant}/Users and /Groups, "
@@ -120,7 +119,7 @@ async def _answer(application: Application, request: func.HttpRequest) -> func.H
     tenant_id = find_guid(tenant_text)
     if tenant_id is None:
         raise _Refused(HTTPStatus.NOT_FOUND, "The tenant in this URL is not a GUID.")
-    principal = await _authenticate(application, request, tenant_id)
+    principal = await authenticate(application, request, tenant_id, _Refused)
     tenant = await application.registry.find(tenant_id)
     if tenant is None:
         raise _Refused(HTTPStatus.NOT_FOUND, "There is no such tenant.")
@@ -137,30 +136,6 @@ async def _answer(application: Application, request: func.HttpRequest) -> func.H
             HTTPStatus.METHOD_NOT_ALLOWED, "This path does not take this method.", {"Allow": method}
         )
     return await use_case(call)
-
-
-async def _authenticate(application: Application, request: func.HttpRequest, tenant_id: str) -> Principal:
-    try:
-        principal = await application.authenticator.authenticate(
-            tenant_id, request.headers.get("authorization"), find_source(request)
-        )
-    except Unauthenticated as error:
-        raise _Refused(
-            HTTPStatus.UNAUTHORIZED,
-            "A valid credential of this tenant is needed.",
-            {"WWW-Authenticate": error.challenge},
-        ) from None
-    except Throttled as error:
-        raise _Refused(
-            HTTPStatus.TOO_MANY_REQUESTS,
-            "Too many failed attempts; try again later.",
-            {"Retry-After": str(error.retry_after_seconds)},
-        ) from None
-    if not principal.scopes & {Scope.SCIM, Scope.SCIM_READ}:
-        raise _Refused(
-            HTTPStatus.FORBIDDEN, "The token has no scope for this.", {"WWW-Authenticate": CHALLENGE_SCOPE}
-        )
-    return principal
 
 
 def _source(application: Application, request: func.HttpRequest, tenant: Tenant) -> Source:

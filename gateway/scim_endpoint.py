@@ -11,12 +11,12 @@ from http import HTTPStatus
 
 import azure.functions as func
 
+from gateway.access import authenticate
 from gateway.application import Application
-from gateway.http import find_base_url, find_correlation_id, find_source, split_path
+from gateway.http import find_base_url, find_correlation_id, split_path
 from scim.documents import ResourceName
 from scim.profile import AttributeType, Caller, CustomAttribute, IdentityProvider, TenantProfile
 from scim.storage import keys
-from tenants.authentication import Principal, PrincipalKind, Throttled, Unauthenticated
 from tenants.secrets import SecretStoreUnavailable
 from tenants.tables import TableUnavailable
 from tenants.tenant import Scope, Tenant, find_guid
@@ -25,8 +25,7 @@ _log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 5
 _VERSION_SEGMENT = "v2"
-# RFC 6750 §3.1: what a token lacks that may do nothing, and one that may only read.
-CHALLENGE_SCOPE = 'Bearer realm="scim", error="insufficient_scope", scope="scim.read"'
+# RFC 6750 §3.1: what a token lacks that may only read.
 CHALLENGE_WRITE = 'Bearer realm="scim", error="insufficient_scope", scope="scim"'
 # Profiles kept: one a tenant. They are the keys of the models that the protocol builds for each.
 _PROFILES_MAX = 10_000
@@ -50,7 +49,7 @@ async def answer(application: Application, request: func.HttpRequest) -> func.Ht
     correlation_id = find_correlation_id(request)
     try:
         tenant_id, root, path = split_scim_path(request)
-        principal = await _authenticate(application, request, tenant_id)
+        principal = await authenticate(application, request, tenant_id, _Refused)
         tenant = await _get_tenant(application, tenant_id)
         cursor_secret = await application.find_cursor_secret()
     except _Refused as refused:
@@ -97,34 +96,6 @@ def split_scim_path(request: func.HttpRequest) -> tuple[str, str, str]:
     if first.lower() == _VERSION_SEGMENT:
         return tenant_id, f"{root}/{_VERSION_SEGMENT}", f"{slash}{below}"
     return tenant_id, root, f"/{path}" if path else ""
-
-
-async def _authenticate(application: Application, request: func.HttpRequest, tenant_id: str) -> Principal:
-    try:
-        principal = await application.authenticator.authenticate(
-            tenant_id, request.headers.get("authorization"), find_source(request)
-        )
-    except Unauthenticated as error:
-        raise _Refused(
-            HTTPStatus.UNAUTHORIZED,
-            "A valid credential of this tenant is needed.",
-            {"WWW-Authenticate": error.challenge},
-        ) from None
-    except Throttled as error:
-        raise _Refused(
-            HTTPStatus.TOO_MANY_REQUESTS,
-            "Too many failed attempts; try again later.",
-            {"Retry-After": str(error.retry_after_seconds)},
-        ) from None
-    if not principal.scopes & {Scope.SCIM, Scope.SCIM_READ}:
-        raise _Refused(
-            HTTPStatus.FORBIDDEN,
-            "The token has no scope for this.",
-            {"WWW-Authenticate": CHALLENGE_SCOPE},
-        )
-    if principal.kind is PrincipalKind.OPERATOR:
-        _log.info("operator_read tenant_id=%s operator=%s", tenant_id, principal.subject)
-    return principal
 
 
 async def _get_tenant(application: Application, tenant_id: str) -> Tenant:
