@@ -6,12 +6,11 @@ none. A receiver's row names the version of ``webhook-key``; a version must stay
 has been rotated to a newer one.
 """
 
-import asyncio
 import base64
 import hmac
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -20,16 +19,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr
 
-from tenants.secrets import Secret, SecretNotFound, SecretStore, SecretStoreUnavailable
+from tenants.secret_versions import SecretVersions
+from tenants.secrets import SecretStore
 
 WEBHOOK_KEY: Final = "webhook-key"
 
 # How Standard Webhooks writes a symmetric secret.
 PREFIX: Final = "whsec_"
 _SECRET_BYTES: Final = 32
-
-# How old the known versions may be, in seconds.
-REFRESH_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +89,7 @@ def make_webhook_key() -> SecretStr:
 
 
 class WebhookSecrets:
-    """Derives secrets. The key's versions are read now and then; known ones serve while the store is down."""
+    """Derives secrets from the live versions of the key."""
 
     def __init__(
         self,
@@ -101,12 +98,7 @@ class WebhookSecrets:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store = store
-        self._now = now
-        self._clock = clock
-        self._versions: Mapping[str, Secret] = {}
-        self._read_at = float("-inf")
-        self._lock = asyncio.Lock()
+        self._keys = SecretVersions(store, WEBHOOK_KEY, lambda secret: secret, now=now, clock=clock)
 
     async def current_version(self) -> str:
         """Return the version of the key that new generations are derived from.
@@ -115,12 +107,7 @@ class WebhookSecrets:
             SecretNotFound: There is none: an operator must add one.
             SecretStoreUnavailable: The store was never readable.
         """
-        await self._refresh()
-        now = self._now()
-        for version, secret in self._versions.items():
-            if secret.is_current(now):
-                return version
-        raise SecretNotFound(WEBHOOK_KEY)
+        return (await self._keys.get_current()).version
 
     async def find(self, receiver_id: str, generation: Generation) -> WebhookSecret | None:
         """Return a secret, or None where the key's version is gone.
@@ -128,19 +115,5 @@ class WebhookSecrets:
         Raises:
             SecretStoreUnavailable: The store was never readable.
         """
-        await self._refresh()
-        key = self._versions.get(generation.key_version)
+        key = await self._keys.find(generation.key_version)
         return None if key is None else derive_secret(key.value, receiver_id, generation.number)
-
-    async def _refresh(self) -> None:
-        async with self._lock:
-            if self._clock() - self._read_at < REFRESH_SECONDS:
-                return
-            try:
-                self._versions = {
-                    secret.version: secret for secret in await self._store.versions(WEBHOOK_KEY)
-                }
-            except SecretStoreUnavailable:
-                if not self._versions:
-                    raise
-            self._read_at = self._clock()

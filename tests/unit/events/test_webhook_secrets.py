@@ -15,7 +15,8 @@ from events.webhook_secrets import (
     sign,
 )
 from tenants.local_secrets import LocalSecretStore
-from tenants.secrets import SecretNotFound
+from tenants.secret_versions import REFRESH_SECONDS, UNKNOWN_REFRESH_SECONDS
+from tenants.secrets import SecretNotFound, SecretStoreUnavailable
 
 KEY = SecretStr("k" * 43)
 
@@ -79,3 +80,31 @@ async def test_generation_stays_with_its_version_of_the_key(tmp_path):
 async def test_missing_key_is_named(tmp_path):
     with pytest.raises(SecretNotFound, match="webhook-key"):
         await WebhookSecrets(LocalSecretStore(tmp_path)).current_version()
+
+
+async def test_key_that_another_instance_used_first_is_found_soon(tmp_path):
+    """An operator adds a key and rotates a receiver through one instance: the others sign with it too."""
+    store, time = LocalSecretStore(tmp_path), [0.0]
+    secrets = WebhookSecrets(store, clock=lambda: time[0])
+    store.set(WEBHOOK_KEY, make_webhook_key().get_secret_value())
+    await secrets.current_version()
+    new = store.set(WEBHOOK_KEY, make_webhook_key().get_secret_value())
+    time[0] = UNKNOWN_REFRESH_SECONDS
+
+    assert await secrets.find("a" * 16, Generation(2, new.version)) is not None
+
+
+async def test_known_keys_sign_while_the_store_is_away(tmp_path, monkeypatch, caplog):
+    store, time = LocalSecretStore(tmp_path), [0.0]
+    secrets = WebhookSecrets(store, clock=lambda: time[0])
+    store.set(WEBHOOK_KEY, make_webhook_key().get_secret_value())
+    generation = Generation(1, await secrets.current_version())
+
+    async def fail(_):
+        raise SecretStoreUnavailable
+
+    monkeypatch.setattr(store, "versions", fail)
+    time[0] = 10 * REFRESH_SECONDS
+
+    assert await secrets.find("a" * 16, generation) is not None
+    assert "secret_refresh_failed name=webhook-key known_versions=1" in caplog.text

@@ -14,8 +14,8 @@ from tenants.credentials import (
     CredentialOrder,
     TooManyCredentials,
 )
-from tenants.peppers import REFRESH_SECONDS
 from tenants.secret_format import Prefix, parse_secret, render_secret
+from tenants.secret_versions import REFRESH_SECONDS
 from tenants.secrets import SecretNotFound
 from tenants.tenant import Scope
 from tenants.usage import USED_STEP

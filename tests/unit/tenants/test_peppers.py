@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from tenants.peppers import REFRESH_SECONDS, UNKNOWN_REFRESH_SECONDS, Pepper, Peppers
+from tenants.peppers import Pepper, Peppers
+from tenants.secret_versions import REFRESH_SECONDS, UNKNOWN_REFRESH_SECONDS
 from tenants.secrets import SecretNotFound, SecretStoreUnavailable
 
 TENANT = "0f8fad5b-d9cb-469f-a165-70867728950e"
