@@ -6,12 +6,11 @@ Where a model differs from scim2-models' own, its docstring says why.
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final, Union
+from typing import Annotated, Any, Final, Self, Union
 
-from pydantic import Field, create_model
+from pydantic import Field, PlainSerializer, ValidatorFunctionWrapHandler, WrapValidator, create_model
 from scim2_models import Address as CoreAddress
 from scim2_models import (
-    Attribute,
     CaseExact,
     ComplexAttribute,
     Extension,
@@ -30,28 +29,13 @@ from scim2_models import PhoneNumber as CorePhoneNumber
 from scim2_models import Resource as CoreResource
 from scim2_models import User as CoreUser
 
+from scim.predicate import parse_date_time
 from scim.profile import AttributeType, CustomAttribute
 
 _EXTERNAL_ID = "An identifier for the resource as defined by the provisioning client."
 
 _ATTRIBUTE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _SCHEMA_URN: Final = re.compile(r"urn:[a-z0-9][a-z0-9-]{1,31}(:[A-Za-z0-9][A-Za-z0-9._-]*)+", re.IGNORECASE)
-
-_PYTHON_TYPES: Final[dict[AttributeType, Any]] = {
-    AttributeType.STRING: str,
-    AttributeType.INTEGER: int,
-    AttributeType.BOOLEAN: bool,
-    AttributeType.DATE_TIME: datetime,
-    AttributeType.STRINGS: list[str],
-}
-
-_SCIM_TYPES: Final = {
-    AttributeType.STRING: Attribute.Type.string,
-    AttributeType.INTEGER: Attribute.Type.integer,
-    AttributeType.BOOLEAN: Attribute.Type.boolean,
-    AttributeType.DATE_TIME: Attribute.Type.date_time,
-    AttributeType.STRINGS: Attribute.Type.string,
-}
 
 
 def _kind(*canonical_values: str) -> Any:
@@ -61,6 +45,61 @@ def _kind(*canonical_values: str) -> Any:
         examples=list(canonical_values),
         description="A label indicating the attribute's function.",
     )
+
+
+class SentDateTime(datetime):
+    """An instant that keeps the text it was sent as: Entra's have seven fractional digits, Python's six.
+
+    Two of them are equal if their texts are, so that a PATCH sees the seventh digit change.
+
+    Attributes:
+        text: As it was sent; "" of an instant that was computed from one.
+    """
+
+    text: str = ""
+
+    @classmethod
+    def of(cls, instant: datetime, text: str) -> Self:
+        """Return an instant, written as ``text``."""
+        date_time = cls.combine(instant.date(), instant.timetz())
+        date_time.text = text
+        return date_time
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, SentDateTime) and self.text and other.text:
+            return self.text == other.text
+        return super().__eq__(other)
+
+    __hash__ = datetime.__hash__
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Let the engine's copies keep the text."""
+        return SentDateTime.of, (datetime.combine(self.date(), self.timetz()), self.text)
+
+
+def _parse_date_time(value: Any, parse: ValidatorFunctionWrapHandler) -> Any:
+    """Return what a client sent as a dateTime; a number of seconds since 1970 has no text to keep."""
+    instant = parse(value)
+    if isinstance(instant, datetime) and parse_date_time(value):
+        return SentDateTime.of(instant, value)
+    return instant
+
+
+def _render_date_time(instant: datetime | None) -> str | None:
+    """Return the text of a dateTime, as it was sent."""
+    if instant is None:
+        return None
+    return (instant.text if isinstance(instant, SentDateTime) else "") or instant.isoformat()
+
+
+# What an attribute of each type is in a model, and what else its field says.
+_PYTHON_TYPES: Final[dict[AttributeType, tuple[Any, ...]]] = {
+    AttributeType.STRING: (str,),
+    AttributeType.INTEGER: (int,),
+    AttributeType.BOOLEAN: (bool,),
+    AttributeType.DATE_TIME: (datetime, WrapValidator(_parse_date_time), PlainSerializer(_render_date_time)),
+    AttributeType.STRINGS: (list[str],),
+}
 
 
 class Email(CoreEmail):
@@ -213,8 +252,9 @@ def _extended[Model: CoreResource[Any] | Extension](
             validation_alias=name,
         )
         # Not the attribute's name: that could be a method of the model, such as "copy".
+        python_type, *details = _PYTHON_TYPES[attribute.type]
         fields[f"custom_{number}_{name}".replace("-", "_")] = (
-            Annotated[_PYTHON_TYPES[attribute.type] | None, CaseExact.false],
+            Annotated[python_type | None, CaseExact.false, *details],
             field,
         )
     extended: type[Model] = create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields)
@@ -224,20 +264,9 @@ def _extended[Model: CoreResource[Any] | Extension](
 def _extension(urn: str, attributes: Sequence[CustomAttribute], taken: set[str]) -> type[Extension]:
     """Return the extension of one schema URN."""
     schema = Schema(
-        id=urn,
-        name=_extension_name(urn, taken),
-        description=f"Custom attributes of {urn}",
-        attributes=[
-            Attribute(
-                name=split_name(attribute.name)[1],
-                type=_SCIM_TYPES[attribute.type],
-                multi_valued=attribute.type is AttributeType.STRINGS,
-                description=f"Custom attribute {split_name(attribute.name)[1]}",
-            )
-            for attribute in attributes
-        ],
+        id=urn, name=_extension_name(urn, taken), description=f"Custom attributes of {urn}", attributes=[]
     )
-    return Extension.from_schema(schema)
+    return _extended(Extension.from_schema(schema), attributes)
 
 
 def _extension_name(urn: str, taken: set[str]) -> str:

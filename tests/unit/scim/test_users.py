@@ -77,6 +77,67 @@ async def test_unknown_and_read_only_attributes_are_ignored(client: Client):
     assert answer.body["schemas"] == [USER]
 
 
+DATE_TIMES = replace(
+    Client().profile,
+    custom_attributes=(
+        CustomAttribute("hired", AttributeType.DATE_TIME),
+        CustomAttribute(f"{CUSTOM}:since", AttributeType.DATE_TIME),
+    ),
+)
+
+
+async def test_a_date_time_stays_as_it_was_sent():
+    """RFC 7643 §2.3.5, E1: with its offset and .NET's seventh digit, also where only that changes."""
+    client = Client(profile=DATE_TIMES)
+    first, later, last = (
+        "2015-10-10T14:38:21.8617979-07:00",
+        "2015-10-10T14:38:21.8617978-07:00",
+        "2015-10-10T21:38:21.8617978Z",
+    )
+    user_id = await client.create_user("jo", hired=first, **{CUSTOM: {"since": first}})
+    seen = [(await client.get(f"/Users/{user_id}")).body]
+
+    await client.patch(
+        f"/Users/{user_id}",
+        {"op": "replace", "path": "hired", "value": later},
+        {"op": "replace", "value": {f"{CUSTOM}:since": later}},
+    )
+    seen.append((await client.get(f"/Users/{user_id}")).body)
+    await client.put(f"/Users/{user_id}", {"userName": "jo", "hired": last, CUSTOM: {"since": last}})
+    seen.append((await client.get(f"/Users/{user_id}")).body)
+
+    assert [body["hired"] for body in seen] == [first, later, last]
+    assert [body[CUSTOM]["since"] for body in seen] == [first, later, last]
+    assert len({body["meta"]["version"] for body in seen}) == 3
+
+
+async def test_the_same_date_time_again_changes_nothing():
+    """RFC 7644 §3.5.2.1: nor does a PATCH of another attribute touch it."""
+    client = Client(profile=DATE_TIMES)
+    text = "2015-10-10T14:38:21.8617979-07:00"
+    user_id = await client.create_user("jo", hired=text)
+    before = (await client.get(f"/Users/{user_id}")).body
+
+    again = await client.patch(f"/Users/{user_id}", {"op": "replace", "path": "hired", "value": text})
+    other = await client.patch(f"/Users/{user_id}", {"op": "replace", "path": "title", "value": "x"})
+
+    assert before == again.body
+    assert other.body["hired"] == text
+
+
+@pytest.mark.parametrize("value", ["yesterday", "2015-10-10T25:00:00Z", "2015-13-10", {"a": 1}, ["2015"], True])
+async def test_what_is_no_date_time_is_refused(value: Any):
+    """In POST and PATCH, for plain and extension attributes."""
+    client = Client(profile=DATE_TIMES)
+    user_id = await client.create_user("jo")
+
+    for attributes in ({"hired": value}, {CUSTOM: {"since": value}}):
+        answer = await client.post("/Users", {"userName": "x", **attributes})
+        check_error(answer, 400, "invalidValue")
+        answer = await client.patch(f"/Users/{user_id}", {"op": "add", "value": attributes})
+        check_error(answer, 400, "invalidValue")
+
+
 async def test_a_taken_name_is_a_conflict(client: Client):
     """409 uniqueness, in any case."""
     await client.create_user("jo")
