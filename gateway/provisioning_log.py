@@ -9,10 +9,12 @@ import json
 import logging
 import re
 from collections import defaultdict, deque
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import azure.functions as func
 
@@ -39,7 +41,8 @@ COUNT_DEFAULT = 100
 COUNT_MAX = 500
 DETAIL_LENGTH_MAX = 500
 
-_ENDPOINTS = {name.lower(): name for name in ("Users", "Groups", "Bulk", "Me")}
+_BULK = "Bulk"
+_ENDPOINTS = {name.lower(): name for name in ("Users", "Groups", _BULK, "Me")}
 _ID = re.compile(r"[0-9a-f]{32}\Z")
 _WORD = re.compile(r"[A-Za-z]{1,32}\Z")
 _PLACE = re.compile(r"([0-9]{1,16})\.(l_(?:[0-9]{13}[0-9a-f]{10})?)\Z")
@@ -73,29 +76,22 @@ class FailureLog:
         self._closing = asyncio.Event()
 
     def note(self, partition: str, method: str, path: str, caller: Caller, answer: func.HttpResponse) -> None:
-        """Remember a request if it failed and tells something. Returns at once; never raises.
-
-        A look-up of somebody who is not there is how identity providers begin: no failure.
-        """
-        if answer.status_code < HTTPStatus.BAD_REQUEST:
-            return
-        if method in {"GET", "HEAD"} and answer.status_code == HTTPStatus.NOT_FOUND:
-            return
-        endpoint, resource_id = split_resource_path(path)
-        scim_type, detail = _read_error(answer)
-        failure = Failure(
-            self._clock.next(),
-            method if _WORD.match(method) else "",
-            endpoint,
-            resource_id,
-            answer.status_code,
-            scim_type,
-            caller.subject,
-            caller.correlation_id,
-            detail if self._keeps_details else "",
-        )
-        self._buffers[partition].append(failure)
-        if self._waiting is None and not self._closing.is_set():
+        """Remember what of a request failed and tells something. Returns at once; never raises."""
+        for refusal in list_refusals(method, path, answer):
+            self._buffers[partition].append(
+                Failure(
+                    self._clock.next(),
+                    refusal.method if _WORD.match(refusal.method) else "",
+                    refusal.endpoint,
+                    refusal.resource_id,
+                    refusal.status,
+                    refusal.scim_type if _WORD.match(refusal.scim_type) else "",
+                    caller.subject,
+                    caller.correlation_id,
+                    refusal.detail[:DETAIL_LENGTH_MAX] if self._keeps_details else "",
+                )
+            )
+        if self._buffers and self._waiting is None and not self._closing.is_set():
             self._waiting = asyncio.get_running_loop().create_task(self._flush_later())
             self._tasks.add(self._waiting)
             self._waiting.add_done_callback(self._tasks.discard)
@@ -126,6 +122,48 @@ class FailureLog:
                 )
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What did not succeed: a request, or one operation of a bulk request. As it was sent and told."""
+
+    method: str
+    endpoint: str
+    resource_id: str
+    status: int
+    scim_type: str
+    detail: str
+
+
+def list_refusals(method: str, path: str, answer: func.HttpResponse) -> list[Refusal]:
+    """Return what of a request was refused or failed. Pure.
+
+    A look-up of somebody who is not there is how identity providers begin: no failure. A bulk request
+    succeeds (200) whatever became of its operations (RFC 7644 §3.7.3): each that failed counts.
+    """
+    endpoint, resource_id = split_resource_path(path)
+    status = answer.status_code
+    if status < HTTPStatus.BAD_REQUEST:
+        return _list_refused_operations(_read_body(answer)) if endpoint == _BULK else []
+    if method in {"GET", "HEAD"} and status == HTTPStatus.NOT_FOUND:
+        return []
+    return [Refusal(method, endpoint, resource_id, status, *_read_error(_read_body(answer)))]
+
+
+def _list_refused_operations(answer: dict[str, Any]) -> list[Refusal]:
+    """Return the operations of a bulk answer that failed; one without a location was about no resource."""
+    refused = []
+    for operation in answer.get("Operations") or []:
+        status = int(operation["status"])
+        if status >= HTTPStatus.BAD_REQUEST:
+            path = "/".join(urlsplit(operation.get("location", "")).path.rsplit("/", 2)[1:])
+            endpoint, resource_id = split_resource_path(path)
+            error = _read_error(operation.get("response") or {})
+            refused.append(
+                Refusal(operation.get("method", ""), endpoint or _BULK, resource_id, status, *error)
+            )
+    return refused
+
+
 def split_resource_path(path: str) -> tuple[str, str]:
     """Return the endpoint and the id in a path below the SCIM root; empty where there is none."""
     first, _, rest = path.lstrip("/").partition("/")
@@ -133,14 +171,18 @@ def split_resource_path(path: str) -> tuple[str, str]:
     return _ENDPOINTS.get(first.lower(), ""), resource_id if _ID.match(resource_id) else ""
 
 
-def _read_error(answer: func.HttpResponse) -> tuple[str, str]:
-    """Return the word and the sentence of a SCIM error."""
+def _read_body(answer: func.HttpResponse) -> dict[str, Any]:
+    """Return the JSON object of an answer; an empty one where there is none."""
     try:
         body = json.loads(answer.get_body())
-        scim_type, detail = str(body.get("scimType") or ""), str(body.get("detail") or "")
-    except (ValueError, AttributeError):
-        return "", ""
-    return scim_type if _WORD.match(scim_type) else "", detail[:DETAIL_LENGTH_MAX]
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _read_error(error: dict[str, Any]) -> tuple[str, str]:
+    """Return the word and the sentence of a SCIM error."""
+    return str(error.get("scimType") or ""), str(error.get("detail") or "")
 
 
 # --- reading ---

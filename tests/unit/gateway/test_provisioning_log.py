@@ -144,6 +144,37 @@ async def test_a_look_up_that_finds_nobody_is_no_failure(client, read_log):
     assert (await read_log(client)).json == {"entries": [], "after": None}
 
 
+async def test_operations_refused_within_a_bulk_request_are_failures(client, read_log):
+    """RFC 7644 §3.7.3: the bulk request itself succeeds, whatever became of its operations."""
+    made = (await client.create("bob")).json["id"]
+    missing = "0" * 32
+    operations = [
+        {"method": "POST", "path": "/Users", "bulkId": "a", "data": {"schemas": [USER], "userName": "ada"}},
+        {"method": "POST", "path": "/Users", "bulkId": "b", "data": {"schemas": [USER], "userName": "bob"}},
+        {"method": "PATCH", "path": f"/Users/{made}", "data": {"Operations": [{"op": "brew"}]}},
+        {"method": "DELETE", "path": f"/Groups/{missing}"},
+        {"method": "BREW", "path": "/canary"},
+    ]
+    body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations}
+    answer = await client.send("POST", "/Bulk", body)
+    told = {one.get("bulkId", one["method"]): int(one["status"]) for one in answer.json["Operations"]}
+    await client.settle()
+    answer = await read_log(client, result="failure")
+    entries = answer.json["entries"]
+
+    assert told == {"a": 201, "b": 409, "PATCH": 400, "DELETE": 404, "BREW": 404}
+    names = ("action", "endpoint", "resource_id", "status")
+    assert {tuple(entry[name] for name in names) for entry in entries} == {
+        ("POST", "Bulk", "", 409),
+        ("PATCH", "Users", made, 400),
+        ("DELETE", "Groups", missing, 404),
+        ("BREW", "Bulk", "", 404),
+    }
+    assert {entry["scim_type"] for entry in entries if entry["status"] == 409} == {"uniqueness"}
+    assert {entry["correlation_id"] for entry in entries} == {TRACE}
+    assert "canary" not in answer.body.decode()
+
+
 async def test_a_request_does_not_wait_for_its_log(client, monkeypatch):
     """A failure costs no table request until it is written with the others."""
     written = []
