@@ -6,8 +6,8 @@ Rules of this file:
   the others are left to the engine.
 - Operations count in their order: the later one wins. ``replace`` and ``remove`` of all members forget what
   was said before them.
-- ``remove`` without a filter and without a value means all (RFC 7644 §3.5.2.2); with an empty list it means
-  nothing, for that is what it lists.
+- ``remove`` without a filter and without a value means all (RFC 7644 §3.5.2.2); with an empty list or a
+  null it means nothing, for that is what it lists.
 - Members have no attributes of their own to change: they are added and removed (RFC 7643 §4.2: immutable).
 """
 
@@ -177,10 +177,10 @@ def _apply(membership: _Membership, verb: str, tail: str, operation: JsonObject)
         membership.remove_all()
         membership.add(value)
     elif verb == "remove":
-        if value is None:
-            membership.remove_all()
-        else:
+        if "value" in operation:
             membership.remove([_member_id(element) for element in _elements(value)])
+        else:
+            membership.remove_all()
     else:
         raise InvalidValueException(detail=f"{verb[:64]!r} is not a PATCH operation: add, remove or replace")
 

@@ -246,6 +246,25 @@ def removal_of_listed(target: Target, elements: list[Any]) -> dict[str, Any]:
     return {"op": "remove", "path": replace(target, selection=selection).path}
 
 
+@rule(
+    "null-is-nobody",
+    "RFC 7644 §3.5.2.2 lets a missing value mean all, and knows no null",
+    patch_example(
+        [{"op": "Remove", "path": "members", "value": None}],
+        [{"op": "add", "path": "members", "value": []}],
+        group=True,
+    ),
+    patch_example([{"op": "remove", "path": "members"}], [{"op": "remove", "path": "members"}], group=True),
+    patch_example([{"op": "Remove", "path": "emails", "value": None}], [{"op": "remove", "path": "emails"}]),
+)
+def lists_nobody(target: Target) -> bool:
+    """A ``remove`` of members whose value is null removes nobody: a client has lost its list.
+
+    To remove all members, a client sends no value. Other attributes are cleared by a null as well.
+    """
+    return target.attribute is not None and target.attribute.is_reference
+
+
 def _has_value(element: Any) -> bool:
     return isinstance(element, dict) and element.get("value") is not None
 

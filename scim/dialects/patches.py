@@ -16,6 +16,7 @@ from typing import Any
 from scim.dialects.definitions import ResourceDefinition
 from scim.dialects.entra import (
     is_cleared,
+    lists_nobody,
     operation_without_effect,
     removal_by_writing,
     removal_of_listed,
@@ -115,7 +116,9 @@ def _read_with_path(
 
 def _remove(target: Target, operation: JsonObject) -> JsonObject:
     value = operation.get("value")
-    if value is None or not target.is_array or target.attribute is None:
+    if not target.is_array or target.attribute is None:
+        return removal_of_target(target)
+    if value is None and not ("value" in operation and lists_nobody(target)):
         return removal_of_target(target)
     return removal_of_listed(target, read_elements(target.attribute, value))
 

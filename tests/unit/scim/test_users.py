@@ -125,7 +125,9 @@ async def test_the_same_date_time_again_changes_nothing():
     assert other.body["hired"] == text
 
 
-@pytest.mark.parametrize("value", ["yesterday", "2015-10-10T25:00:00Z", "2015-13-10", {"a": 1}, ["2015"], True])
+@pytest.mark.parametrize(
+    "value", ["yesterday", "2015-10-10T25:00:00Z", "2015-13-10", {"a": 1}, ["2015"], True]
+)
 async def test_what_is_no_date_time_is_refused(value: Any):
     """In POST and PATCH, for plain and extension attributes."""
     client = Client(profile=DATE_TIMES)
