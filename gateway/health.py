@@ -27,22 +27,27 @@ class Health:
 
     def __init__(self) -> None:
         self._problems: list[str] = []
+        self._warnings: list[str] = []
         self._checked_at = float("-inf")
         self._lock = asyncio.Lock()
 
     async def answer(self) -> func.HttpResponse:
-        """Return 200, or 503 with what is wrong and what to do."""
+        """Return 200, with warnings if there are any, or 503 with what is wrong and what to do."""
         async with self._lock:
             if time.monotonic() - self._checked_at >= KEPT_SECONDS:
                 self._problems = await find_problems()
+                self._warnings = [] if self._problems else await find_warnings()
                 self._checked_at = time.monotonic()
                 for problem in self._problems:
                     _log.error("health_problem problem=%s", problem)
+                for warning in self._warnings:
+                    _log.warning("health_warning warning=%s", warning)
         if self._problems:
             return render_json(
                 HTTPStatus.SERVICE_UNAVAILABLE, {"status": "failing", "problems": self._problems}
             )
-        return render_json(HTTPStatus.OK, {"status": "ok"})
+        warnings = {"warnings": self._warnings} if self._warnings else {}
+        return render_json(HTTPStatus.OK, {"status": "ok", **warnings})
 
 
 state = Health()
@@ -63,6 +68,14 @@ async def find_problems() -> list[str]:
         _check_secret(application, SIGNING_KEY),
     ]
     return [problem for problem in await asyncio.gather(*checks) if problem]
+
+
+async def find_warnings() -> list[str]:
+    """Return what does not work while requests are served: nobody shall be woken for it."""
+    from events.webhook_secrets import WEBHOOK_KEY  # noqa: PLC0415 - loads the cryptography
+
+    problem = await _check_secret(await get_application(), WEBHOOK_KEY)
+    return [f"{problem} Until then no webhook is signed or sent."] if problem else []
 
 
 async def _check_table(application: Application, name: str) -> str:

@@ -144,6 +144,20 @@ async def test_health_names_a_secret_that_is_missing(process, configure, tmp_pat
     ] == [True]
 
 
+async def test_without_a_webhook_key_requests_are_served_and_health_warns(process, configure, caplog):
+    """A monitor that takes instances out, or wakes people, goes by the status: SCIM works."""
+    configure()
+    application = await get_application()
+    [version] = await application.secrets.versions("webhook-key")
+    application.secrets.update("webhook-key", version.version, enabled=False)
+    answer = read(await endpoints.health())
+
+    assert (answer.status, answer.json["status"]) == (200, "ok")
+    [warning] = answer.json["warnings"]
+    assert warning.startswith("The secret webhook-key has no version")
+    assert "health_warning" in caplog.text
+
+
 async def test_health_names_tables_that_cannot_be_read(process, configure, azurite):
     """A wrong key stands for a role that is missing: both are a 403 of the table service."""
     configure()
