@@ -24,7 +24,15 @@ from scimgw.failure import GatewayError
 from scimgw.loopback import is_loopback
 from scimgw.sign_in import find_login, get_token, may_send_token
 
-__all__ = ["Gateway", "GatewayError", "NotThere", "find_url", "read_answer", "read_note"]
+__all__ = [
+    "Gateway",
+    "GatewayError",
+    "NotThere",
+    "find_local_secrets",
+    "find_url",
+    "read_answer",
+    "read_note",
+]
 
 type JsonObject = dict[str, Any]
 
@@ -162,6 +170,21 @@ def find_url() -> str:
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise GatewayError(f"{URL_VARIABLE} is no http(s) URL: {url}")
     return url
+
+
+def find_local_secrets() -> Path | None:
+    """Return the folder of secrets of the gateway on this machine, where commands are for that one.
+
+    None where no local host runs, or ``SCIMGW_URL`` names another gateway.
+
+    Raises:
+        GatewayError: What is set is no URL, or the local host's note cannot be read.
+    """
+    noted_url, _ = read_note(_note_file())
+    if not noted_url or not _is_same(find_url(), noted_url):
+        return None
+    folder = json.loads(_note_file().read_text(encoding="utf-8")).get("secrets")
+    return Path(folder) if folder and Path(folder).is_dir() else None
 
 
 def _get_own_token(url: str) -> SecretStr:

@@ -1,5 +1,7 @@
 """``scimgw keys``: the gateway's own secrets, in Key Vault or in a laptop's folder. Needs no running gateway.
 
+Without ``--vault`` and ``--secrets`` it is for the gateway that ``make serve`` runs on this machine.
+
 In Azure it acts with the rights of whoever is signed in (``az login``); the role *Key Vault Secrets Officer*
 is enough. Values are never printed.
 """
@@ -16,7 +18,7 @@ import typer
 from pydantic import SecretStr
 
 from scimgw import output
-from scimgw.client import GatewayError
+from scimgw.client import GatewayError, find_local_secrets
 from scimgw.commands.options import AsJson
 from tenants.local_secrets import LocalSecretStore
 from tenants.secrets import Secret, SecretNotFound, SecretStore, SecretStoreUnavailable
@@ -51,7 +53,8 @@ Secrets = Annotated[
         metavar="DIR",
         exists=True,
         file_okay=False,
-        help="In place of a vault: the folder `secrets` of `scimgw serve --data`.",
+        help="In place of a vault: a folder `secrets` of `scimgw serve --data`; that of the running one "
+        "unless given.",
     ),
 ]
 Name = Annotated[KeyName, typer.Option(help="Which secret.")]
@@ -71,7 +74,7 @@ def list_versions(vault: Vault = "", secrets: Secrets = None, *, as_json: AsJson
     else:
         columns = ["Secret", "Version", "Made", "It is"]
         cells = [[row["name"], row["version"], row["created"], row["state"]] for row in rows]
-        output.print_table(vault or str(secrets), columns, cells)
+        output.print_table(vault or "The gateway's own secrets", columns, cells)
 
 
 @app.command("rotate")
@@ -182,12 +185,22 @@ class _FolderWriter:
 def _act[Result](
     vault: str, secrets: Path | None, run: Callable[[SecretStore, Any], Awaitable[Result]]
 ) -> Result:
-    """Run something on the store that was named."""
-    if bool(vault) == (secrets is not None):
+    """Run something on the store that was named, or on the folder of the gateway on this machine.
+
+    Which one that is gets said: who means to exchange a leaked key must not think that it is done.
+    """
+    if vault and secrets is not None:
         raise typer.BadParameter("name one of --vault URL and --secrets DIR")
+    folder = secrets if secrets is not None or vault else find_local_secrets()
+    if not vault and folder is None:
+        raise typer.BadParameter(
+            "name --vault URL or --secrets DIR: no `make serve` runs that it could be for"
+        )
+    if not vault and secrets is None:
+        output.print_note(f"On this machine's gateway, in {folder}.")
 
     async def act() -> Result:
-        async with _open_folder(secrets) if secrets else open_vault(vault) as (store, writer):
+        async with open_vault(vault) if folder is None else _open_folder(folder) as (store, writer):
             return await run(store, writer)
 
     try:

@@ -106,7 +106,7 @@ def _serve(stack: ExitStack, port: int, data: Path | None) -> None:
     }
     state_dir = Path(os.environ.get(STATE_DIR_VARIABLE) or PROJECT_DIR / ".local").resolve()
     state_file = state_dir / OPERATOR_FILE
-    content = json.dumps({"url": url, "token": token})
+    content = json.dumps({"url": url, "token": token, "secrets": str(local.secrets)})
 
     def on_ready() -> None:
         write_private(state_file, content)

@@ -116,7 +116,43 @@ def test_unusable_version_is_shown(folder, tmp_path):
     assert "canary" not in run("list", *folder)
 
 
-def test_one_place_must_be_named(folder):
+@pytest.fixture
+def local_host(folder, tmp_path, monkeypatch):
+    """The note of a gateway that runs on this machine, with this folder."""
+    note = {"url": "http://127.0.0.1:7071", "token": "x", "secrets": folder[1]}
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "operator.json").write_text(json.dumps(note))
+    monkeypatch.setenv("SCIMGW_STATE_DIR", str(state))
+    monkeypatch.delenv("SCIMGW_URL", raising=False)
+
+
+def test_without_a_place_it_is_the_gateway_on_this_machine_and_says_so(local_host, folder):
+    result = CliRunner().invoke(app, ["keys", "rotate", "--json"])
+
+    assert result.exit_code == 0
+    assert states(folder)[json.loads(result.stdout)["version"]] == "next"
+    assert folder[1] in result.stderr
+
+
+def test_a_place_that_is_named_is_used_whatever_runs_here(local_host, vault, folder):
+    before = states(folder)
+
+    assert rotate(vault) in states(vault)
+    assert states(folder) == before
+
+
+def test_commands_for_another_gateway_leave_the_one_on_this_machine_alone(local_host, folder, monkeypatch):
+    """Who exchanges the leaked key of an installation must not think that it is done."""
+    monkeypatch.setenv("SCIMGW_URL", "https://scim.example")
+    before = states(folder)
+
+    assert "--vault" in run("rotate", status=2)
+    assert states(folder) == before
+
+
+def test_one_place_must_be_named(folder, monkeypatch):
+    monkeypatch.setenv("SCIMGW_STATE_DIR", "/nonexistent")
     run("list", status=2)
     run("list", "--vault", "https://x.vault.azure.net", *folder, status=2)
 

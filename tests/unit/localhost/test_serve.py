@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -130,7 +131,16 @@ def test_the_operator_file_is_private(host: Host) -> None:
     file = host.state_dir / "operator.json"
 
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert json.loads(file.read_text()) == {"url": host.url, "token": host.operator_token}
+    note = json.loads(file.read_text())
+    assert (note["url"], note["token"]) == (host.url, host.operator_token)
+
+
+def test_the_operator_file_names_the_folder_of_secrets(host: Host) -> None:
+    """`scimgw keys` finds by it what stands in for Key Vault; the first request makes what it lacks."""
+    urllib.request.urlopen(f"{host.url}/health").close()  # noqa: S310 - our own server
+    note = json.loads((host.state_dir / "operator.json").read_text())
+
+    assert {"pepper", "signing-key", "webhook-key"} <= {one.name for one in Path(note["secrets"]).iterdir()}
 
 
 def test_the_operator_file_of_a_later_host_stays(tmp_path: Path, start: Callable[..., Host]) -> None:
