@@ -11,13 +11,14 @@ from pydantic.alias_generators import to_camel
 from scim2_models import (
     BaseModel,
     Context,
+    Error,
     InvalidPathException,
     InvalidValueException,
     PatchOp,
     PayloadTooLargeException,
     Resource,
+    SCIMException,
 )
-from scim2_server.service import scim_exception_of
 from scim2_server.utils import parametrize
 
 from scim.attributes import Catalogue, find_value, is_present
@@ -30,6 +31,10 @@ type Patch = PatchOp[Any]
 
 # What a document does not hold, or holds as the storage says (scim/documents.py).
 _NOT_CONTENT: Final = ("id", "meta", "members", "groups", "password")
+
+# How pydantic begins what a validator says, and its types of errors where an object is expected.
+_VALUE_ERROR: Final = "Value error, "
+_NO_OBJECT: Final = frozenset({"model_type", "model_attributes_type", "dict_type"})
 
 # A tenant's own attributes are fields of these names (`scim.models`).
 _CUSTOM_FIELD: Final = re.compile(r"custom_\d+_")
@@ -46,7 +51,16 @@ def validate[Model: BaseModel](model: type[Model], value: Any, context: Context)
     try:
         return model.model_validate(value, scim_ctx=context)
     except ValidationError as error:
-        raise scim_exception_of(error) from error
+        first = error.errors()[0]
+        sent = Error.from_validation_error({**first, "msg": _message(first)})
+        raise SCIMException.from_error(sent) from error
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    """Return what a validation error says, in the client's words: without the library's, and its classes."""
+    if error["type"] in _NO_OBJECT:
+        return "Input should be an object"
+    return str(error["msg"]).removeprefix(_VALUE_ERROR)
 
 
 def content_of(resource: Resource[Any], catalogue: Catalogue) -> JsonObject:
@@ -157,7 +171,8 @@ def _patch(patch: Patch, resource: Resource[Any]) -> bool:
             raise
         first = error.__cause__.errors()[0]
         place = ".".join(map(_attribute_name, first["loc"]))
-        raise InvalidValueException(detail=f"{first['msg']}: {place}" if place else first["msg"]) from error
+        message = _message(first)
+        raise InvalidValueException(detail=f"{message}: {place}" if place else message) from error
 
 
 def _attribute_name(field: str | int) -> str:

@@ -77,6 +77,30 @@ async def test_unknown_and_read_only_attributes_are_ignored(client: Client):
     assert answer.body["schemas"] == [USER]
 
 
+@pytest.mark.parametrize(
+    ("attributes", "detail"),
+    [
+        ({"profileUrl": "http://[x"}, "Invalid URI: http://[x: profileUrl"),
+        ({"profileUrl": 5}, "Expected string, got int: profileUrl"),
+        ({"name": "Jo Young"}, "Input should be an object: name"),
+        ({ENTERPRISE: {"manager": {"value": {"a": 1}}}}, "Input should be a valid string: "),
+    ],
+)
+async def test_a_wrong_value_is_refused_in_the_clients_words(
+    client: Client, attributes: dict[str, Any], detail: str
+):
+    """Without the library's words and the names of its classes; the same in POST, PUT and PATCH."""
+    user_id = await client.create_user("jo")
+
+    for answer in (
+        await client.post("/Users", {"userName": "x", **attributes}),
+        await client.put(f"/Users/{user_id}", {"userName": "jo", **attributes}),
+        await client.patch(f"/Users/{user_id}", {"op": "replace", "value": attributes}),
+    ):
+        check_error(answer, 400, "invalidValue")
+        assert answer.body["detail"].startswith(detail)
+
+
 DATE_TIMES = replace(
     Client().profile,
     custom_attributes=(
