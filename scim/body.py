@@ -1,10 +1,11 @@
 """Request bodies: bytes → JSON that is safe to walk, compare and store. Pure.
 
 Refused with 400 ``invalidSyntax``: what is not JSON in UTF-8 (RFC 8259 §8.1; NaN, a byte order mark, half a
-surrogate pair), what is no object, a name given twice in one object (RFC 8259 §4 leaves open which counts),
-and nesting deeper than 16. Refused with 400 ``invalidValue``: control characters other than tab and line
-breaks — no identity provider sends them, and few consumers of the directory would survive a NUL — and numbers
-that JSON implementations do not keep exactly. More than 4 MiB is 413.
+surrogate pair), what is no object, a name given twice in one object, in whatever letter case
+(RFC 7643 §2.1; RFC 8259 §4 leaves open which counts), and nesting deeper than 16. Refused with 400
+``invalidValue``: control characters other than tab and line breaks — no identity provider sends them, and few
+consumers of the directory would survive a NUL — and numbers that JSON implementations do not keep exactly.
+More than 4 MiB is 413.
 """
 
 import re
@@ -46,7 +47,7 @@ def parse_object(body: bytes, bytes_max: int = BODY_BYTES_MAX) -> JsonObject:
         raise InvalidSyntaxException(detail="The body is not a JSON object")
     names = _checked_names(parsed, NESTING_DEPTH_MAX - 1)
     if sum(map(bool, _STRING.findall(body))) > names:
-        raise InvalidSyntaxException(detail="The body gives a name twice in one object")
+        raise _given_twice()
     if _ESCAPED_CONTROL.search(body):
         _check_texts(parsed)
     return parsed
@@ -57,6 +58,8 @@ def _checked_names(value: Any, levels_left: int) -> int:
     if levels_left < 0:
         raise InvalidSyntaxException(detail=f"The body is nested deeper than {NESTING_DEPTH_MAX} levels")
     names, items = (len(value), value.values()) if type(value) is dict else (0, value)
+    if names > 1 and len({name.lower() for name in value}) < names:
+        raise _given_twice()
     for item in items:
         kind = type(item)
         if kind is dict or kind is list:
@@ -64,6 +67,10 @@ def _checked_names(value: Any, levels_left: int) -> int:
         elif (kind is int or kind is float) and not -INTEGER_MAX <= item <= INTEGER_MAX:
             raise InvalidValueException(detail=f"A number is beyond {INTEGER_MAX}")
     return names
+
+
+def _given_twice() -> InvalidSyntaxException:
+    return InvalidSyntaxException(detail="The body gives a name twice in one object")
 
 
 def _check_texts(value: Any) -> None:

@@ -51,7 +51,8 @@ _OPAQUE = frozenset({"filter", "cursor"})
 def find_attribute(attributes: Mapping[str, AttributeDefinition], name: str) -> AttributeDefinition | None:
     """Names of attributes, sub-attributes and schemas may come in any letter case.
 
-    Of two keys that name the same attribute, the later one counts.
+    The same name in two cases is refused, as a name given twice is. Of keys that name one attribute in other
+    ways — with its schema's URN and without — the later one counts.
     """
     return attributes.get(name) or attributes.get(name.lower())
 

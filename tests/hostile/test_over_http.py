@@ -75,6 +75,7 @@ BODIES = {
     "half a surrogate pair": b'{"userName":"\\ud800"}',
     "UTF-16": '{"userName":"jo"}'.encode("utf-16"),
     "a name twice": b'{"userName":"jo","userName":"jim"}',
+    "a name in two cases": b'{"userName":"jo","USERNAME":"jim"}',
     "a huge integer": b'{"userName":' + b"9" * 5_000 + b"}",
     "a huge exponent": b'{"userName":1e99999}',
     "NaN": b'{"userName":NaN}',

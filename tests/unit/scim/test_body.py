@@ -47,6 +47,8 @@ def nested(depth: int) -> bytes:
         b'{"a":1,"a":2}',
         b'{"a":{"b":1,"c":[{"d":1,"d":1}]}}',
         b'{"a":1,"\\u0061":2}',
+        b'{"a":1,"A":2}',
+        b'{"a":[{"userName":"x","username":"y"}]}',
         nested(NESTING_DEPTH_MAX + 1),
         b'{"a":' + b"[" * NESTING_DEPTH_MAX + b"]" * NESTING_DEPTH_MAX + b"}",
     ],
