@@ -127,11 +127,7 @@ class Management:
         except TenantPurging:
             raise _purging() from None
         except TenantDeclared as declared:
-            raise Problem(
-                HTTPStatus.CONFLICT,
-                f"The tenant is declared by the entry {declared.entry}: change it there and deploy it, "
-                "or adopt the tenant first.",
-            ) from None
+            raise _declared(declared.entry) from None
         except ValidationError as error:
             raise _invalid(error) from None
         return render_tenant(record, links)
@@ -274,6 +270,18 @@ def no_tenant() -> Problem:
 
 def _purging() -> Problem:
     return Problem(HTTPStatus.CONFLICT, "The tenant is being purged: nothing else can be done to it.")
+
+
+def _declared(entry: str) -> Problem:
+    if entry:
+        detail = (
+            f"The tenant is declared by the entry {entry}: change it there and deploy it, or adopt it first."
+        )
+    else:
+        detail = (
+            "The tenant waits for an entry to declare it: deploy one with its id, or adopt it back first."
+        )
+    return Problem(HTTPStatus.CONFLICT, detail)
 
 
 def _no_credential() -> Problem:

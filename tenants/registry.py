@@ -172,12 +172,17 @@ class Registry:
         return TenantRecord(tenant, record.created, now)
 
     async def adopt(self, tenant_id: str, owner: Owner) -> TenantRecord:
-        """Give a tenant to its entry, or to the management API. Its settings stay as they are.
+        """Give a tenant to its entry, or to the management API. Its settings stay until the entry is applied.
+
+        Where no entry declares it yet, it waits for one, and nobody can change its settings until then.
 
         Raises:
             TenantNotFound: There is none.
             TenantPurging: It is being purged.
         """
+        if owner is Owner.DECLARED:
+            # An entry that was deployed just now, and that no timer has read yet.
+            await self.reconcile()
         entry = next((e.name for e in await self.find_entries() if e.tenant_id == tenant_id), "")
         for _ in range(_CHANGE_ATTEMPTS):
             record = await self.get(tenant_id)

@@ -171,6 +171,10 @@ def adopt(
     gateway = Gateway.from_environment()
     adopted = gateway.call("POST", f"{tenant_path(gateway, tenant)}/adopt", {"owner": owner.value})
     _print_tenant(adopted, as_json=as_json)
+    if owner is Owner.DECLARED and not adopted.get("entry"):
+        output.print_note(
+            "No entry declares it yet: until one with its id is deployed, nobody can change it."
+        )
 
 
 def tenant_path(gateway: Gateway, tenant: str) -> str:

@@ -366,6 +366,19 @@ async def test_adoption_hands_a_tenant_over(application, operate):
     assert (await operate("POST", f"{path}/adopt", {"owner": "me"})).status == 422
 
 
+async def test_a_tenant_that_waits_for_its_entry_says_so(operate, tenant):
+    """There is no file to edit yet: the refusal must not name an empty one."""
+    path = f"/manage/tenants/{tenant['tenant_id']}"
+    adopted = await operate("POST", f"{path}/adopt", {"owner": "declared"})
+    refused = await operate("POST", f"{path}/suspend")
+
+    assert (adopted.status, adopted.json["entry"]) == (200, "")
+    assert refused.status == 409
+    assert "waits for an entry" in refused.json["detail"]
+    assert (await operate("POST", f"{path}/adopt", {"owner": "managed"})).status == 200
+    assert (await operate("POST", f"{path}/suspend")).status == 200
+
+
 async def test_bad_entries_are_listed(application, operate):
     file = f"{uuid.uuid4()}.json"
     declare(application, file, id=str(uuid.uuid4()), name="x", colour="canary")

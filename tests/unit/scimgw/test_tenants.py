@@ -155,6 +155,10 @@ def test_suspend_and_activate(scimgw, tenant):
 
 
 def test_adopt_sets_the_owner(scimgw, tenant):
+    declared = scimgw("tenants", "adopt", tenant, "--owner", "declared", "--json")
+
+    assert declared.json["owner"] == "declared"
+    assert "No entry declares it yet" in declared.err
     assert scimgw("tenants", "adopt", tenant, "--json").json["owner"] == "managed"
 
 

@@ -306,6 +306,27 @@ async def test_adoption_changes_the_owner_both_ways(registry, declare):
         await registry.change(A, {"name": "Other"})
 
 
+async def test_adoption_finds_an_entry_that_was_deployed_just_now(registry, declare):
+    await registry.create(A, settings(name="Managed"))
+    declare(name="Declared")
+
+    record = await registry.adopt(A, Owner.DECLARED)
+
+    assert (record.tenant.name, record.tenant.entry) == ("Declared", "a.json")
+    assert [entry.error for entry in await registry.find_entries()] == [""]
+
+
+async def test_a_tenant_without_an_entry_waits_for_one(registry, declare):
+    await registry.create(A, settings(name="Managed"))
+    before = await registry.adopt(A, Owner.DECLARED)
+    declare(name="Declared")
+    await registry.reconcile()
+    after = await registry.get(A)
+
+    assert (before.tenant.name, before.tenant.entry) == ("Managed", "")
+    assert (after.tenant.name, after.tenant.entry) == ("Declared", "a.json")
+
+
 async def test_an_unknown_tenant_makes_the_registry_look_for_entries_once_in_a_while(registry, declare, time):
     """The request that saw it first is answered without waiting; the next one finds it."""
     declare()
