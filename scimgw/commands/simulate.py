@@ -1,9 +1,13 @@
 """``scimgw simulate``: play an identity provider against any SCIM server, and check every answer."""
 
 import asyncio
+import inspect
 import secrets
 import sys
-from typing import Annotated, Self
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Annotated, Any, Self
 
 import typer
 from pydantic import SecretStr
@@ -28,44 +32,60 @@ app = typer.Typer(
 )
 
 
-Url = Annotated[str, typer.Option(help="The SCIM root, as it is entered in the identity provider.")]
-Token = Annotated[
-    str, typer.Option(envvar="SCIMGW_SIMULATE_TOKEN", help="The secret token; none for a server without.")
-]
-ClientId = Annotated[str, typer.Option(help="Client credentials in place of a token: the client's id …")]
-ClientSecret = Annotated[str, typer.Option(envvar="SCIMGW_SIMULATE_CLIENT_SECRET", help="… its secret …")]
-TokenUrl = Annotated[str, typer.Option(help="… and the token endpoint.")]
-Users = Annotated[int, typer.Option(min=1, max=100_000, help="How many people.")]
-Groups = Annotated[int, typer.Option(min=0, max=10_000, help="How many groups.")]
-Members = Annotated[int, typer.Option(min=0, max=100_000, help="Members of each group, at most all people.")]
-Concurrency = Annotated[int, typer.Option(min=1, max=256, help="Users or groups worked on at a time.")]
-Seed = Annotated[int, typer.Option(help="Chooses everything: the same seed and prefix send the same.")]
-Prefix = Annotated[
-    str | None, typer.Option(help="Starts every name, to tell runs on one server apart; random unless given.")
-]
-Clean = Annotated[bool, typer.Option("--clean", help="Delete at the end what was made.")]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Common:
+    """The options of every simulation, in the order in which help lists them."""
+
+    url: Annotated[str, typer.Option(help="The SCIM root, as it is entered in the identity provider.")]
+    token: Annotated[
+        str, typer.Option(envvar="SCIMGW_SIMULATE_TOKEN", help="The secret token; none for a server without.")
+    ] = field(default="", repr=False)
+    client_id: Annotated[
+        str, typer.Option(help="Client credentials in place of a token: the client's id …")
+    ] = ""
+    client_secret: Annotated[
+        str, typer.Option(envvar="SCIMGW_SIMULATE_CLIENT_SECRET", help="… its secret …")
+    ] = field(default="", repr=False)
+    token_url: Annotated[str, typer.Option(help="… and the token endpoint.")] = ""
+    users: Annotated[int, typer.Option(min=1, max=100_000, help="How many people.")] = 50
+    groups: Annotated[int, typer.Option(min=0, max=10_000, help="How many groups.")] = 5
+    members: Annotated[
+        int, typer.Option(min=0, max=100_000, help="Members of each group, at most all people.")
+    ] = 10
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Users or groups worked on at a time.")] = 8
+    seed: Annotated[int, typer.Option(help="Chooses everything: the same seed and prefix send the same.")] = 1
+    prefix: Annotated[
+        str | None,
+        typer.Option(help="Starts every name, to tell runs on one server apart; random unless given."),
+    ] = None
+    clean: Annotated[bool, typer.Option("--clean", help="Delete at the end what was made.")] = False
+    as_json: AsJson = False
+
+
+def _with_common_options(play: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `Common`, gathered in its first parameter, and then its own."""
+    shared = inspect.signature(Common).parameters
+    _, *own = inspect.signature(play).parameters.values()
+
+    @wraps(play)
+    def command(**options: Any) -> None:
+        play(Common(**{name: options.pop(name) for name in shared}), **options)
+
+    parameters = [*shared.values(), *own]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
 
 
 @app.command("entra")
+@_with_common_options
 def entra(
+    common: Common,
     *,
-    url: Url,
-    token: Token = "",
-    client_id: ClientId = "",
-    client_secret: ClientSecret = "",
-    token_url: TokenUrl = "",
     dialect: Annotated[
         Dialect | None,
         typer.Option(help="Which of Entra's dialects; the URL's flag decides unless given."),
     ] = None,
-    users: Users = 50,
-    groups: Groups = 5,
-    members: Members = 10,
-    concurrency: Concurrency = 8,
-    seed: Seed = 1,
-    prefix: Prefix = None,
-    clean: Clean = False,
-    as_json: AsJson = False,
 ) -> None:
     """Play Entra ID's provisioning service: an initial cycle, then an incremental one.
 
@@ -73,48 +93,18 @@ def entra(
     checked, everything is read back in the end and compared with an own model, and the exit status is 0 only
     if all agreed. What was made stays, unless --clean deletes it.
     """
-    flagged = Dialect.COMPLIANT if Dialect.COMPLIANT in url else Dialect.LEGACY
-    options = _make_options(
-        url,
-        dialect or flagged,
-        (users, groups, members, concurrency, seed),
-        prefix,
-        clean=clean,
-        has_credential=bool(token or client_id),
-    )
-    _run(options, _authorize(token, client_id, client_secret, token_url), as_json=as_json)
+    flagged = Dialect.COMPLIANT if Dialect.COMPLIANT in common.url else Dialect.LEGACY
+    _run(common, dialect or flagged)
 
 
 @app.command("okta")
-def okta(
-    *,
-    url: Url,
-    token: Token = "",
-    client_id: ClientId = "",
-    client_secret: ClientSecret = "",
-    token_url: TokenUrl = "",
-    users: Users = 50,
-    groups: Groups = 5,
-    members: Members = 10,
-    concurrency: Concurrency = 8,
-    seed: Seed = 1,
-    prefix: Prefix = None,
-    clean: Clean = False,
-    as_json: AsJson = False,
-) -> None:
+@_with_common_options
+def okta(common: Common) -> None:
     """Play Okta's provisioning: provision, push groups, update, import.
 
     Checked as `simulate entra` is.
     """
-    options = _make_options(
-        url,
-        None,
-        (users, groups, members, concurrency, seed),
-        prefix,
-        clean=clean,
-        has_credential=bool(token or client_id),
-    )
-    _run(options, _authorize(token, client_id, client_secret, token_url), as_json=as_json)
+    _run(common, None)
 
 
 def print_outcome(outcome: Outcome) -> None:
@@ -187,56 +177,55 @@ def run_simulation(options: Options, authorization: Authorization, *, shows_prog
         return asyncio.run(simulate(options, authorization, bar))
 
 
-def _run(options: Options, authorization: Authorization, *, as_json: bool) -> None:
-    outcome = run_simulation(options, authorization, shows_progress=not as_json)
-    if as_json:
+def _run(common: Common, dialect: Dialect | None) -> None:
+    """Play Entra in a dialect, or Okta where there is none, print the outcome, and exit with its status."""
+    authorization = _authorize(common)
+    outcome = run_simulation(_make_options(common, dialect), authorization, shows_progress=not common.as_json)
+    if common.as_json:
         output.print_json(outcome.render())
     else:
         print_outcome(outcome)
     raise typer.Exit(0 if outcome.record.agreed else 1)
 
 
-def _make_options(
-    url: str,
-    dialect: Dialect | None,
-    size: tuple[int, int, int, int, int],
-    prefix: str | None,
-    *,
-    clean: bool,
-    has_credential: bool,
-) -> Options:
+def _make_options(common: Common, dialect: Dialect | None) -> Options:
+    """Return what the simulator is told.
+
+    Raises:
+        BadParameter: The URL or the prefix is none.
+    """
+    prefix = common.prefix
     try:
-        split_url(url)
+        split_url(common.url)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--url") from None
     if prefix is not None and (len(prefix) > PREFIX_LENGTH_MAX or not (prefix + "x").isalnum()):
         raise typer.BadParameter(f"up to {PREFIX_LENGTH_MAX} letters and digits", param_hint="--prefix")
-    users, groups, members, concurrency, seed = size
     return Options(
-        url=url,
+        url=common.url,
         dialect=dialect,
-        users=users,
-        groups=groups,
-        members=members,
-        concurrency=concurrency,
-        seed=seed,
+        users=common.users,
+        groups=common.groups,
+        members=common.members,
+        concurrency=common.concurrency,
+        seed=common.seed,
         prefix=secrets.token_hex(PREFIX_BYTES) if prefix is None else prefix,
-        has_credential=has_credential,
-        clean=clean,
+        has_credential=bool(common.token or common.client_id),
+        clean=common.clean,
     )
 
 
-def _authorize(token: str, client_id: str, client_secret: str, token_url: str) -> Authorization:
+def _authorize(common: Common) -> Authorization:
     """Return how requests are authorized.
 
     Raises:
         BadParameter: Both ways at once, or half of client credentials.
     """
-    given = [bool(client_id), bool(client_secret), bool(token_url)]
+    given = [bool(common.client_id), bool(common.client_secret), bool(common.token_url)]
     if not any(given):
-        return StaticToken(SecretStr(token))
-    if token or not all(given):
+        return StaticToken(SecretStr(common.token))
+    if common.token or not all(given):
         raise typer.BadParameter(
             "--client-id, --client-secret and --token-url go together, and without --token"
         )
-    return ClientCredentials(client_id, SecretStr(client_secret), token_url)
+    return ClientCredentials(common.client_id, SecretStr(common.client_secret), common.token_url)
