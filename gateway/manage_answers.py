@@ -3,10 +3,12 @@
 The answers themselves are written by ``tenants/views.py`` and the use cases: no model is built for a request.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from events.receivers import ReceiverKind, ReceiverState
+from gateway.findings import Level
 from tenants.credential import CredentialKind
 from tenants.tenant import Owner, Scope, TenantSettings
 
@@ -164,5 +166,157 @@ class LogPage(_Answer):
     after: str | None
 
 
-# What other parts answer is theirs to describe.
-type AnyObject = dict[str, Any]
+class ReceiverAnswer(_Answer):
+    """A receiver of events, without its secret."""
+
+    receiver_id: str
+    tenant_id: str | None = Field(description="Null: of all tenants, also those to come.")
+    kind: ReceiverKind
+    url: str
+    label: str
+    audience: str
+    issuer: str
+    state: ReceiverState
+    reason: str
+    generation: int
+    overlap_until: str | None
+    declared: bool
+    created: str
+
+
+class ReceiverMade(ReceiverAnswer):
+    """A receiver with its new secret, which is shown this once."""
+
+    secret: str | None = Field(None, description="Of a webhook.")
+
+
+class StreamAnswer(_Answer):
+    """How far a receiver was served in a tenant."""
+
+    tenant_id: str
+    cursor: str
+    waiting: int
+    failures: int
+    failing_since: str | None
+    next_try: str | None
+    held: bool
+
+
+class ReceiverShown(ReceiverAnswer):
+    """A receiver with the state of its deliveries."""
+
+    streams: list[StreamAnswer]
+
+
+class ReceiverList(_Answer):
+    """All receivers."""
+
+    receivers: list[ReceiverAnswer]
+    private_receivers_allowed: bool
+
+
+class DeliveryTest(_Answer):
+    """What became of a test event."""
+
+    delivered: bool
+    status: int = Field(description="Of the receiver's answer; 0 without one.")
+    reason: str
+    milliseconds: int
+
+
+class DeliveryAnswer(_Answer):
+    """One attempt to deliver."""
+
+    tenant_id: str
+    time: str
+    first_event: str
+    events: int
+    status: int = Field(description="Of the receiver's answer; 0 without one.")
+    reason: str
+    milliseconds: int
+
+
+class DeliveryList(_Answer):
+    """The last attempts of a receiver."""
+
+    deliveries: list[DeliveryAnswer]
+
+
+class DeadLetterAnswer(_Answer):
+    """An event that was given up, or a stretch of the feed that was gone before it could be delivered."""
+
+    receiver_id: str
+    tenant_id: str
+    event_id: str | None = Field(description="Null: a stretch of the feed.")
+    after: str
+    cursor: str
+    attempts: int
+    reason: str
+    given_up: str
+
+
+class DeadLetterList(_Answer):
+    """Dead letters."""
+
+    dead_letters: list[DeadLetterAnswer]
+
+
+class ReplayFailure(_Answer):
+    """A tenant whose dead letters still cannot be delivered."""
+
+    tenant_id: str
+    reason: str
+
+
+class ReplayAnswer(_Answer):
+    """What became of dead letters that were sent again."""
+
+    replayed: int
+    expired: int
+    left: int
+    failures: list[ReplayFailure]
+
+
+class FindingAnswer(_Answer):
+    """What one check found."""
+
+    check: str
+    level: Level
+    detail: str
+    next_step: str
+
+
+class Examination(_Answer):
+    """What the gateway found out about itself."""
+
+    ok: bool
+    time: str
+    public_url: str
+    findings: list[FindingAnswer]
+
+
+class StorageCheckRequest(_Answer):
+    """Body of ``POST /manage/tenants/{id}/storage-check``."""
+
+    repair: bool = False
+
+
+class StorageFinding(_Answer):
+    """Something wrong with a tenant's rows."""
+
+    kind: str
+    meaning: str
+    subject: str
+    detail: str
+    repaired: bool
+
+
+class StorageCheckAnswer(_Answer):
+    """What is wrong with a tenant's rows; ``findings`` has the first ones of ``count``."""
+
+    tenant_id: str
+    ok: bool
+    repair: bool
+    seconds: float
+    count: int
+    findings: list[StorageFinding]

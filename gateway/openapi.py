@@ -15,8 +15,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from gateway import manage_answers as answers
 from gateway.provisioning_log import COUNT_DEFAULT, COUNT_MAX, Result
-from gateway.receiver_bodies import ReceiverRequest, ReplayRequest
-from gateway.receiver_bodies import RotationRequest as ReceiverRotationRequest
+from gateway.receiver_bodies import ReceiverRequest, ReceiverRotationRequest, ReplayRequest
 from tenants.orders import AdoptionRequest, CredentialRequest, RotationRequest, TenantRequest
 from tenants.tenant import TenantSettings
 
@@ -91,20 +90,30 @@ OPERATIONS: Final[dict[tuple[str, tuple[str, ...]], Operation]] = {
     ),
     ("GET", ("entries",)): Operation("List the tenants' entries.", answers.EntryList),
     ("GET", ("openapi.json",)): Operation("This document."),
-    ("GET", ("doctor",)): Operation("Examine the gateway."),
-    ("POST", (*_TENANT, "storage-check")): Operation("Examine a tenant's rows."),
-    ("GET", ("receivers",)): Operation("List receivers of events."),
-    ("POST", ("receivers",)): Operation("Make a receiver.", body=ReceiverRequest, status=HTTPStatus.CREATED),
-    ("GET", ("receivers", "*")): Operation("Show a receiver."),
+    ("GET", ("doctor",)): Operation("Examine the gateway.", answers.Examination),
+    ("POST", (*_TENANT, "storage-check")): Operation(
+        "Examine a tenant's rows.", answers.StorageCheckAnswer, answers.StorageCheckRequest
+    ),
+    ("GET", ("receivers",)): Operation("List receivers of events.", answers.ReceiverList),
+    ("POST", ("receivers",)): Operation(
+        "Make a receiver.", answers.ReceiverMade, ReceiverRequest, HTTPStatus.CREATED
+    ),
+    ("GET", ("receivers", "*")): Operation("Show a receiver.", answers.ReceiverShown),
     ("DELETE", ("receivers", "*")): Operation("Remove a receiver.", status=HTTPStatus.NO_CONTENT),
-    ("POST", ("receivers", "*", "pause")): Operation("Keep events back."),
-    ("POST", ("receivers", "*", "resume")): Operation("Deliver events again."),
-    ("POST", ("receivers", "*", "rotate")): Operation("Make a new secret.", body=ReceiverRotationRequest),
-    ("POST", ("receivers", "*", "test")): Operation("Send a test event."),
-    ("GET", ("receivers", "*", "deliveries")): Operation("List the last deliveries."),
-    ("GET", ("receivers", "*", "dead-letters")): Operation("List the dead letters of a receiver."),
-    ("POST", ("receivers", "*", "replay")): Operation("Deliver dead letters again.", body=ReplayRequest),
-    ("GET", ("dead-letters",)): Operation("List all dead letters."),
+    ("POST", ("receivers", "*", "pause")): Operation("Keep events back.", answers.ReceiverAnswer),
+    ("POST", ("receivers", "*", "resume")): Operation("Deliver events again.", answers.ReceiverAnswer),
+    ("POST", ("receivers", "*", "rotate")): Operation(
+        "Make a new secret.", answers.ReceiverMade, ReceiverRotationRequest, HTTPStatus.CREATED
+    ),
+    ("POST", ("receivers", "*", "test")): Operation("Send a test event.", answers.DeliveryTest),
+    ("GET", ("receivers", "*", "deliveries")): Operation("List the last deliveries.", answers.DeliveryList),
+    ("GET", ("receivers", "*", "dead-letters")): Operation(
+        "List the dead letters of a receiver.", answers.DeadLetterList
+    ),
+    ("POST", ("receivers", "*", "replay")): Operation(
+        "Deliver dead letters again.", answers.ReplayAnswer, ReplayRequest
+    ),
+    ("GET", ("dead-letters",)): Operation("List all dead letters.", answers.DeadLetterList),
 }
 
 

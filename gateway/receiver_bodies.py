@@ -45,7 +45,7 @@ class ReceiverRequest(_Request):
     start: bool = False
 
 
-class RotationRequest(_Request):
+class ReceiverRotationRequest(_Request):
     """Body of ``POST …/rotate``: how long the present secret signs beside the new one."""
 
     overlap_hours: int = Field(int(OVERLAP_DEFAULT.total_seconds()) // 3600, ge=0, le=OVERLAP_HOURS_MAX)

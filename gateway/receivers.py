@@ -32,8 +32,8 @@ from gateway.application import Application
 from gateway.receiver_bodies import (
     Json,
     ReceiverRequest,
+    ReceiverRotationRequest,
     ReplayRequest,
-    RotationRequest,
     parse_body,
     render,
     render_attempt,
@@ -154,7 +154,7 @@ async def resume_receiver(call: Call, receiver_id: str) -> Answer:
 async def rotate_receiver(call: Call, receiver_id: str) -> Answer:
     """Make the next secret, and show it once; both sign during the overlap."""
     services = _Services(call)
-    request = parse_body(RotationRequest, call.body)
+    request = parse_body(ReceiverRotationRequest, call.body)
     receiver = await services.get(receiver_id)
     if receiver.kind is not ReceiverKind.WEBHOOK:
         raise Problem(HTTPStatus.CONFLICT, "This receiver gets tokens, which the signing keys sign.")

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import aiohttp
 
+from tests.described import check_described
 from tests.hosts import Host
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -35,10 +36,12 @@ class Operator:
     host: Host
 
     async def send(self, method: str, path: str, body: Any = None) -> Answer:
-        """Send one request."""
+        """Send one request; what comes back must be as the API's document describes it."""
         headers = {"Authorization": f"Bearer {self.host.operator_token}"}
         url = f"{self.host.url}/manage/{path}"
-        return await send(self.session, method, url, body, headers)
+        answer = await send(self.session, method, url, body, headers)
+        check_described(method, f"/manage/{path}", answer.status, answer.json)
+        return answer
 
     async def create(self, **settings: Any) -> Tenant:
         """Make a tenant with one secret token."""

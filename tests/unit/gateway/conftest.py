@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from gateway import manage
 from gateway.application import Application, close
 from settings import Settings
+from tests.described import check_described
 
 OPERATOR_TOKEN = "the-operators-token"
 
@@ -61,11 +62,15 @@ async def application(azurite, tmp_path):
 
 @pytest.fixture
 def operate(application):
-    """Call the management API as the operator."""
+    """Call the management API as the operator; what comes back must be as its document describes it."""
 
     async def call(method, path, body=b"", **headers):
         headers = {"authorization": f"Bearer {OPERATOR_TOKEN}"} | headers
-        return read(await manage.answer(application, make_request(method, path, body=body, headers=headers)))
+        request = make_request(method, path, body=body, headers=headers)
+        answer = read(await manage.answer(application, request))
+        if answer.media_type.endswith("json"):
+            check_described(method, path, answer.status, answer.json)
+        return answer
 
     return call
 
