@@ -9,7 +9,7 @@ from scim2_models import TooManyException
 from scim.documents import Directory, Document, JsonObject, ResourceName
 from scim.limits import MEMBERS_PER_LIST_MAX
 from scim.projection import Projection
-from scim.rendering import located, render_groups, render_members
+from scim.rendering import Written, located, render_groups, render_members
 
 # Groups whose members are read at the same time: more gain nothing on one partition.
 _PARALLEL_READS: Final = 16
@@ -44,6 +44,16 @@ async def complete(
             directory, [each for each in wanted if each.resource_name is ResourceName.GROUP], base_url
         )
     return [located(document, base_url) for document in documents]
+
+
+async def complete_written(
+    directory: Directory, written: Written, projection: Projection, base_url: str
+) -> JsonObject:
+    """Return the content of one resource as `complete` does; members known to be none are not read."""
+    if written.has_no_members:
+        return located(written.document, base_url)
+    (content,) = await complete(directory, [written.document], projection, base_url)
+    return content
 
 
 async def _add_groups(directory: Directory, users: Sequence[Document], base_url: str) -> None:

@@ -34,7 +34,7 @@ from scim2_server.routing import Operation, Target
 
 from scim import dialects, limits
 from scim.bulk import run_bulk
-from scim.completion import complete
+from scim.completion import complete, complete_written
 from scim.content import (
     apply_patch,
     check_required,
@@ -158,8 +158,8 @@ class Handler(AsyncScimHandler):
         """
         content, members = self._validated(kind, body, Context.RESOURCE_CREATION_REQUEST)
         if kind.resource_name is ResourceName.GROUP:
-            create_group = self.directory.create_group
-            return Written(kind, await _repeated(lambda: create_group(content, members.adds)))
+            group = await _repeated(lambda: self.directory.create_group(content, members.adds))
+            return Written(kind, group, has_no_members=not members.adds)
         if self.profile.default_roles and "roles" not in content:
             content["roles"] = [{"value": role} for role in self.profile.default_roles]
         check_required(content, kind.catalogue, self.profile.required_attributes)
@@ -250,7 +250,7 @@ class Handler(AsyncScimHandler):
                 )
             return document if content is None else await self.directory.replace_user(document, content)
 
-        return Written(kind, await _repeated(attempt))
+        return Written(kind, await _repeated(attempt), members.replace_all and not members.adds)
 
     async def _read(self, kind: Kind, resource_id: str | None) -> Document:
         if resource_id is None or not is_id(resource_id):
@@ -295,7 +295,7 @@ class Handler(AsyncScimHandler):
         status: HTTPStatus = HTTPStatus.OK,
     ) -> ScimResponse:
         document, base_url = written.document, request.base_url
-        (content,) = await complete(self.directory, [document], projection, base_url)
+        content = await complete_written(self.directory, written, projection, base_url)
         return resource_response(projection.apply(content), document, base_url, status)
 
     # -- Bulk ---------------------------------------------------------------------------------------------

@@ -21,10 +21,12 @@ class Written:
     Attributes:
         kind: The resource type.
         document: The resource as it is stored now.
+        has_no_members: Whether it is a group that has just lost all members, or got none.
     """
 
     kind: Kind
     document: Document
+    has_no_members: bool = False
 
 
 def location_of(base_url: str, resource_name: ResourceName, resource_id: str) -> str:

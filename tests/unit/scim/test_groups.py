@@ -359,3 +359,22 @@ async def test_a_selection_of_nothing_is_no_path(client: Client, path: str, verb
 
     assert answer.status == 400
     assert len(await client.members(group_id)) == 2
+
+
+async def test_a_group_that_got_no_members_is_answered_without_looking_for_them(
+    client: Client, directory: MemoryDirectory
+):
+    """A creation by Entra, and a PUT that empties: the answer is the group, at no further cost."""
+    jo = await client.create_user("jo")
+
+    created = await client.post("/Groups", {"schemas": [GROUP], "displayName": "Sales", "members": []})
+    path = f"/Groups/{created.body['id']}"
+    assert "read_members" not in directory.calls
+    assert created.body == (await client.get(path)).body
+
+    await client.patch(path, {"op": "add", "path": "members", "value": [{"value": jo}]})
+    directory.calls.clear()
+    emptied = await client.put(path, {"schemas": [GROUP], "displayName": "Sales"})
+    assert "read_members" not in directory.calls
+    assert "members" not in emptied.body
+    assert emptied.body == (await client.get(path)).body
