@@ -495,7 +495,7 @@ resource refusedTokens 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = if 
   tags: tags
   properties: {
     displayName: 'SCIM gateway: credentials are refused'
-    description: 'A customer whose secret expired, or somebody who guesses. The log names tenant and source.'
+    description: 'Somebody who guesses, or a client that does not give up. The log names the tenant: authentication_refused.'
     severity: 2
     enabled: true
     scopes: [insights.id]
@@ -558,7 +558,7 @@ resource lateEvents 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = if (ha
   tags: tags
   properties: {
     displayName: 'SCIM gateway: events are late'
-    description: 'The oldest change that has not reached the feed or its receiver is more than 15 minutes old.'
+    description: 'The oldest change that has not reached its receiver is more than 15 minutes old.'
     severity: 2
     enabled: true
     scopes: [insights.id]

@@ -223,6 +223,60 @@ def tables(template: Template, names: set[str]) -> list[str]:
     ]
 
 
+def alerts(template: Template, warned: set[str]) -> list[str]:
+    """Somebody is told of failing requests, refused credentials, throttled tables and late events.
+
+    Args:
+        template: The installation.
+        warned: The names of the events that the gateway logs as warnings or errors: an alert on a line that
+            nothing writes would never fire.
+    """
+    rules = [
+        *of_type(template, "Microsoft.Insights/scheduledQueryRules"),
+        *of_type(template, "Microsoft.Insights/metricAlerts"),
+    ]
+    wanted = {
+        "failed requests": r"requests \| where toint\(resultCode\) >= 500",
+        "refused credentials": r'requests \| where resultCode == "401"',
+        "throttled tables": r"'ClientThrottlingError'",
+        "late events": r'traces \| where message startswith "events_late"',
+    }
+    findings = [
+        f"no alert on {what}"
+        for what, pattern in wanted.items()
+        if not any(re.search(pattern, text_of(one.body)) for one in rules)
+    ]
+    for one in rules:
+        body = text_of(one.body)
+        findings += [
+            f"{one.name}: nothing logs {event}"
+            for event in re.findall(r'message startswith "(\w+)"', body)
+            if event not in warned
+        ]
+        if text_of(at(one.body, "properties.enabled")) != "true" or "operatorsMail.id" not in body:
+            findings.append(f"{one.name}: it must be enabled, and reach operatorsMail")
+    return findings
+
+
+def audit_is_kept(template: Template) -> list[str]:
+    """Who read or wrote secrets, and who wrote tables, is in the workspace."""
+    wanted = {("vault", "categoryGroup", "audit")} | {
+        ("dataTables", "category", name) for name in ("StorageWrite", "StorageDelete")
+    }
+    kept = set()
+    for one in of_type(template, "Microsoft.Insights/diagnosticSettings"):
+        if text_of(at(one.body, "properties.workspaceId")) != "workspace.id":
+            continue
+        logs = at(one.body, "properties.logs")
+        for log in logs.named_children if logs is not None else ():
+            given = properties(log)
+            if text_of(given.get("enabled")) == "true":
+                kept |= {
+                    (text_of(at(one.body, "scope")), kind, literal(value)) for kind, value in given.items()
+                }
+    return [f"{scope}: {name} is not kept" for scope, kind, name in wanted if (scope, kind, name) not in kept]
+
+
 def every_parameter_is_described(template: Template) -> list[str]:
     """A person who fills in a parameter finds out what it is for."""
     return [

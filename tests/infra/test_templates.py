@@ -1,5 +1,7 @@
 """The Bicep files, checked without Azure and without the Bicep CLI."""
 
+import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -25,6 +27,15 @@ LOCAL = {
     for name, one in Settings.model_fields.items()
     if (one.description or "").startswith("Local development only")
 }
+PACKAGES = ("scim", "tenants", "events", "gateway")
+WARNED = {
+    event
+    for package in PACKAGES
+    for module in (rules.ROOT / package).rglob("*.py")
+    for event in re.findall(
+        r'_log\.(?:warning|error|exception)\(\s*"(\w+)', module.read_text(encoding="utf-8")
+    )
+}
 needs_types = pytest.mark.skipif(not TYPES.exists(), reason="the excerpt of Azure's types is not here")
 
 
@@ -45,6 +56,8 @@ def rule_findings(template: Template) -> list[str]:
         findings += rules.network_follows_parameter(template)
         findings += rules.app_is_hardened(template)
         findings += rules.tables(template, TABLES)
+        findings += rules.alerts(template, WARNED)
+        findings += rules.audit_is_kept(template)
     return findings
 
 
@@ -93,21 +106,9 @@ def test_bicep_cli_agrees(path: Path) -> None:
     subprocess.run([cli, "lint", str(path)], check=True)
 
 
+# Found by the rules alone: wherever the tests run.
 MUTATIONS = [
-    ("misspelt property", MAIN, "minimumTlsVersion", "minimumTLSversion"),
-    ("unknown API version", MAIN, "vaults@2026-02-01", "vaults@2026-02-02"),
     ("wrong enum value", MAIN, "level: 'CanNotDelete'", "level: 'Never'"),
-    ("string for a number", MAIN, "softDeleteRetentionInDays: 90", "softDeleteRetentionInDays: '90'"),
-    ("required property missing", MAIN, "  kind: 'web'\n", ""),
-    ("read-only property", MAIN, "    reserved: true\n", "    reserved: true\n    status: 'Ready'\n"),
-    ("undeclared name", MAIN, "workspaceId: workspace.id", "workspaceId: workspaces.id"),
-    (
-        "no parent's type",
-        MAIN,
-        "tableServices/tables@2025-06-01' = {\n  parent: dataTables\n  name: 'scim'",
-        "tableServices/table@2025-06-01' = {\n  parent: dataTables\n  name: 'scim'",
-    ),
-    ("array for an object", MAIN, "properties: { allow: false }", "properties: [false]"),
     ("syntax", MAIN, "resource plan '", "resource plan "),
     ("wider role", MAIN, "4633458b-17de-408a-b874-0445c86b69e6", "b86a8fe4-44ce-4948-aee5-eccb2c155cd7"),
     (
@@ -167,6 +168,38 @@ MUTATIONS = [
     ("table nobody opens", MAIN, "name: 'hints'", "name: 'Hints'"),
     ("parameter without a description", MAIN, "@description('Region; must offer Flex Consumption.')\n", ""),
     ("skip without a reason", MAIN, "CKV_AZURE_88: nothing is mounted", "CKV_AZURE_88"),
+    ("alert on a line that nothing logs", MAIN, 'startswith "events_late"', 'startswith "late_events"'),
+    ("no alert on refused credentials", MAIN, 'resultCode == "401"', 'resultCode == "403"'),
+    (
+        "alert that is off",
+        MAIN,
+        "    enabled: true\n    scopes: [dataTables.id]",
+        "    enabled: false\n    scopes: [dataTables.id]",
+    ),
+    ("alert that nobody gets", MAIN, "actionGroups: [operatorsMail.id]", "actionGroups: []"),
+    (
+        "no audit of the vault",
+        MAIN,
+        "{ categoryGroup: 'audit', enabled: true }",
+        "{ categoryGroup: 'audit', enabled: false }",
+    ),
+    ("deletions that nobody notes", MAIN, "category: 'StorageDelete'", "category: 'StorageRead'"),
+]
+# Found by Azure's types.
+TYPE_MUTATIONS = [
+    ("misspelt property", MAIN, "minimumTlsVersion", "minimumTLSversion"),
+    ("unknown API version", MAIN, "vaults@2026-02-01", "vaults@2026-02-02"),
+    ("string for a number", MAIN, "softDeleteRetentionInDays: 90", "softDeleteRetentionInDays: '90'"),
+    ("required property missing", MAIN, "  kind: 'web'\n", ""),
+    ("read-only property", MAIN, "    reserved: true\n", "    reserved: true\n    status: 'Ready'\n"),
+    ("undeclared name", MAIN, "workspaceId: workspace.id", "workspaceId: workspaces.id"),
+    (
+        "no parent's type",
+        MAIN,
+        "tableServices/tables@2025-06-01' = {\n  parent: dataTables\n  name: 'scim'",
+        "tableServices/table@2025-06-01' = {\n  parent: dataTables\n  name: 'scim'",
+    ),
+    ("array for an object", MAIN, "properties: { allow: false }", "properties: [false]"),
     (
         "read-only endpoint property",
         INFRA / "modules" / "private-network.bicep",
@@ -177,7 +210,6 @@ MUTATIONS = [
 ]
 
 
-@needs_types
 @pytest.mark.parametrize(("path", "old", "new"), [m[1:] for m in MUTATIONS], ids=[m[0] for m in MUTATIONS])
 def test_seeded_mistake_is_found(path: Path, old: str, new: str) -> None:
     """A check that cannot fail is none: each of these mistakes must be reported."""
@@ -188,7 +220,35 @@ def test_seeded_mistake_is_found(path: Path, old: str, new: str) -> None:
     except BicepSyntaxError:
         return
 
-    assert rule_findings(template) + check_template(template, load(TYPES)) != []
+    assert rule_findings(template) != []
+
+
+@needs_types
+@pytest.mark.parametrize(
+    ("path", "old", "new"), [m[1:] for m in TYPE_MUTATIONS], ids=[m[0] for m in TYPE_MUTATIONS]
+)
+def test_seeded_mistake_against_azures_types_is_found(path: Path, old: str, new: str) -> None:
+    text = path.read_text("utf-8")
+    assert old in text
+
+    assert check_template(parse(path, text.replace(old, new)), load(TYPES)) != []
+
+
+def test_every_entry_setting_is_a_parameter() -> None:
+    """What the gateway reads of an entry, a deployment can write."""
+    path = INFRA / "tenants" / "entra-secret-token.bicepparam"
+    limited = parse(path, path.read_text("utf-8") + "\nparam requestsPerSecond = 25\n")
+
+    assert set(rules.entry_of(limited, parse(TENANT))) == set(TenantEntry.model_fields)
+
+
+def test_alerts_and_audit_read_lines_that_are_never_sampled() -> None:
+    """Sampling would drop one of few lines that matter as soon as an instance is busy."""
+    logging = json.loads((rules.ROOT / "host.json").read_text(encoding="utf-8"))["logging"]
+    kept = logging["applicationInsights"]["samplingSettings"]["excludedTypes"].split(";")
+
+    assert {"Request", "Exception", "Trace"} <= set(kept)
+    assert logging["logLevel"]["default"] == "Information"
 
 
 PARAMETER_MUTATIONS = [
