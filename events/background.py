@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
-from uuid import UUID
 
 from events.cursors import Cursor
 from events.delivery import Delivery, is_behind
@@ -191,7 +190,7 @@ class Deliveries:
         while True:
             await self._pause(DEBOUNCE_SECONDS)
             self._again.discard(key)
-            tenant = await self._find_tenant(_tenant_id(partition))
+            tenant = await self._find_tenant(keys.tenant_id(partition))
             if tenant is None or not tenant.is_active:
                 return
             for receiver in await self._serving(tenant):
@@ -283,7 +282,7 @@ class Deliveries:
             return False
 
     async def _sweep(self, partition: str) -> bool:
-        tenant = await self._find_tenant(_tenant_id(partition))
+        tenant = await self._find_tenant(keys.tenant_id(partition))
         receivers = await self._serving(tenant) if tenant is not None and tenant.is_active else []
         if tenant is None or not receivers:
             return True
@@ -321,14 +320,14 @@ class Deliveries:
         if age >= LATE:
             _log.warning(
                 "events_late tenant_id=%s receiver=%s seconds=%d",
-                _tenant_id(partition),
+                keys.tenant_id(partition),
                 receiver.id,
                 age.total_seconds(),
             )
 
     async def _hint(self, partition: str) -> None:
         if not await self._receivers.known():
-            tenant = await self._find_tenant(_tenant_id(partition))
+            tenant = await self._find_tenant(keys.tenant_id(partition))
             if tenant is None or not tenant.declared:
                 return
         hint = Change(ChangeKind.UPSERT, partition, {"t": datetime.now(UTC).isoformat()})
@@ -337,7 +336,3 @@ class Deliveries:
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._closing.wait(), seconds)
-
-
-def _tenant_id(partition: str) -> str:
-    return str(UUID(partition[1:]))

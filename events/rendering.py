@@ -7,6 +7,7 @@ Rules of this file:
 - A change that no row tells the values of (the tenant wants none, or they did not fit) is a *notice*: it
   names the attributes, and the application reads the resource.
 - PUT and PATCH are both told as *patch*: what is stored is what changed, whichever method did it.
+- What a user is by its groups is an event of its own, when it becomes something else: ``user.roles``.
 - Members go in parts of at most ``MEMBERS_MAX``, in order, all under one sequence and version.
 """
 
@@ -86,7 +87,7 @@ class _Change:
     """A row's change, read.
 
     Attributes:
-        verb: ``created``, ``updated`` or ``deleted``.
+        verb: ``created``, ``updated``, ``deleted`` or ``roles``.
         old: Attributes as they were: all of a deleted resource, the changed ones of an updated one.
         new: Attributes as they are.
         parts: Members that come and go; one part at least.
@@ -194,6 +195,9 @@ def _render_types(entry: FeedEntry, change: _Change, part: _Part) -> JsonObject:
     version = {"version": _version(entry)}
     if change.verb == "deleted":
         return {types.DELETE: {}}
+    if change.verb == "roles":
+        roles = {} if change.names is not None else {"roles": change.new["roles"]}
+        return {types.ROLES_FULL if roles else types.ROLES_NOTICE: {**version, **roles}}
     if change.names is not None:
         name = types.CREATE_NOTICE if change.verb == "created" else types.PATCH_NOTICE
         return {name: {**version, "attributes": list(change.names)}}
@@ -254,6 +258,9 @@ def _render_change(
         "version": _version(entry),
         "actor": entry.subject,
     }
+    if change.verb == "roles":
+        has_values = change.names is None
+        return told | ({"roles": change.new["roles"], "oldRoles": change.old["roles"]} if has_values else {})
     lists: JsonObject = {"added": list(part.adds), "removed": list(part.removes)}
     values: JsonObject = {"old": change.old}
     if change.verb == "updated":

@@ -1,4 +1,4 @@
-"""The event types of RFC 9967 §2.4 that this gateway sends."""
+"""The event types that this gateway sends: those of RFC 9967 §2.4, and its own."""
 
 from typing import Final
 
@@ -12,6 +12,10 @@ DELETE: Final = f"{_PROVISIONING}:delete"
 ACTIVATE: Final = f"{_PROVISIONING}:activate"
 DEACTIVATE: Final = f"{_PROVISIONING}:deactivate"
 
+# Ours: what a user is in the vendor's application, by its groups. No SCIM attribute changes with it.
+ROLES_FULL: Final = "urn:scim-gateway:event:roles:full"
+ROLES_NOTICE: Final = "urn:scim-gateway:event:roles:notice"
+
 # Ours: tells a receiver that deliveries reach it. It is about no resource and changes nothing.
 TEST: Final = "urn:scim-gateway:event:test"
 
@@ -23,4 +27,6 @@ EVENT_TYPES: Final = (
     DELETE,
     ACTIVATE,
     DEACTIVATE,
+    ROLES_FULL,
+    ROLES_NOTICE,
 )

@@ -259,7 +259,7 @@ class Application:
             caller,
             time.monotonic() + self.settings.request_seconds_max,
             scan_candidates_max=self.settings.scan_candidates_max,
-            on_commit=self._committed,
+            on_commit=self.committed,
         )
 
     @cached_property
@@ -269,7 +269,8 @@ class Application:
 
         return EventServices(self)
 
-    def _committed(self, partition: str) -> None:
+    def committed(self, partition: str) -> None:
+        """Have told what a mutation changed. Returns at once; this is what a commit calls."""
         self.relays.start(partition)
         self.events.committed(partition)
 

@@ -10,9 +10,14 @@ from events.feed import Arrivals
 from events.messages import Messages
 from events.receivers import Receivers
 from events.records import Records
+from events.role_keeping import RoleKeeping
+from events.roles import RoleMapping, RoleRules
 from events.sender import Sender
 from events.tokens import Signer
 from events.webhook_secrets import WebhookSecrets
+from scim.storage import keys
+from tenants.registry import TenantNotFound
+from tenants.tenant import Tenant
 
 if TYPE_CHECKING:
     from gateway.application import Application
@@ -70,6 +75,29 @@ class EventServices:
             base_url=self._application.settings.public_url.rstrip("/"),
         )
 
+    @cached_property
+    def roles(self) -> RoleKeeping:
+        """Keeps up to date what users are by their groups."""
+        return RoleKeeping(
+            self._application.scim_table,
+            self._application.operation_clock,
+            self._has_role_rules,
+            self._load_role_rules,
+            self._application.committed,
+        )
+
+    async def _has_role_rules(self, partition: str) -> bool:
+        tenant = await self._application.registry.find(keys.tenant_id(partition))
+        return tenant is not None and tenant.is_active and not find_role_rules(tenant).is_empty
+
+    async def _load_role_rules(self, partition: str) -> RoleRules | None:
+        """Return a tenant's rules as they are now, not as a cache has them."""
+        try:
+            tenant = (await self._application.registry.get(keys.tenant_id(partition))).tenant
+        except TenantNotFound:
+            return None
+        return find_role_rules(tenant) if tenant.is_active else None
+
     async def find_tenant(self, tenant_id: str) -> TenantEvents | None:
         """Return what deliveries know of a tenant, or None where there is none."""
         tenant = await self._application.registry.find(tenant_id)
@@ -86,11 +114,26 @@ class EventServices:
         """Tell those who wait, and deliver. Called by the relay."""
         self.arrivals.announce(partition)
         self.deliveries.grown(partition)
+        self.roles.grown(partition)
+
+    def changed(self, tenant_id: str) -> None:
+        """Do what a tenant's new settings ask for: its roles, and its events that waited. Returns at once."""
+        partition = keys.partition(tenant_id)
+        self.deliveries.grown(partition)
+        self.roles.changed(partition)
 
     async def close(self) -> None:
         """Finish what runs, and give back connections."""
         made = vars(self)
+        if "roles" in made:
+            await self.roles.close()
         if "deliveries" in made:
             await self.deliveries.close()
         if "sender" in made:
             await self.sender.close()
+
+
+def find_role_rules(tenant: Tenant) -> RoleRules:
+    """Return how a tenant's groups become roles."""
+    mappings = tuple(RoleMapping(one.group, one.roles, one.priority) for one in tenant.role_mappings)
+    return RoleRules(mappings, tenant.default_roles)

@@ -18,9 +18,10 @@ from events.cursors import Cursor, InvalidCursor
 from events.feed import EVENTS_MAX, CursorExpired, Feed
 from events.polling import PollRequest, PollStream
 from events.rendering import Source
-from events.roles import RoleMapping, resolve_roles
+from events.roles import resolve_roles
 from gateway.access import authenticate
 from gateway.application import Application
+from gateway.event_services import find_role_rules
 from gateway.http import (
     InvalidBody,
     find_base_url,
@@ -35,6 +36,7 @@ from scim.documents import Throttled as TableThrottled
 from scim.profile import Caller
 from scim.storage import keys
 from scim.storage.errors import StorageError
+from scim.storage.partition import is_resource_id, render_version
 from tenants.authentication import Principal
 from tenants.secrets import SecretStoreUnavailable
 from tenants.tables import TableUnavailable
@@ -210,11 +212,27 @@ async def _read_roles(call: _Call, tenant: Tenant, user_id: str) -> func.HttpRes
         raise _Refused(HTTPStatus.NOT_FOUND, "There is no such user.") from None
     documents = (await directory.read_groups([user.id])).get(user.id, [])
     groups = [(group.id, str(group.content.get("displayName") or "")) for group in documents]
-    mappings = [RoleMapping(one.group, one.roles, one.priority) for one in tenant.role_mappings]
     body = {
         "userId": user.id,
-        "roles": resolve_roles(groups, mappings, tenant.default_roles),
+        "roles": list(resolve_roles(groups, find_role_rules(tenant)).names),
         "groups": [{"id": group_id, "displayName": name} for group_id, name in groups],
+    }
+    return render_json(HTTPStatus.OK, body)
+
+
+async def _list_roles(call: _Call) -> func.HttpResponse:
+    """Answer ``GET /events/{tenant}/roles?after=&count=``: as the events up to now tell them."""
+    count = int(_number(call.request, "count", COUNT_DEFAULT, EVENTS_MAX)) or COUNT_DEFAULT
+    after = call.request.params.get("after") or ""
+    if after and not is_resource_id(after):
+        raise _Refused(HTTPStatus.BAD_REQUEST, "after: the userId that the page before ended with.")
+    found = await call.application.events.roles.read(keys.partition(call.source.tenant_id), after, count)
+    body = {
+        "roles": [
+            {"userId": one.user_id, "roles": list(one.roles), "version": render_version(one.operation)}
+            for one in found
+        ],
+        "after": found[-1].user_id if len(found) == count else None,
     }
     return render_json(HTTPStatus.OK, body)
 
@@ -243,4 +261,4 @@ def _number(request: func.HttpRequest, name: str, default: float, most: float) -
 
 
 _ROLES = "roles"
-_ROUTES = {"": ("GET", _read), "poll": ("POST", _poll)}
+_ROUTES = {"": ("GET", _read), "poll": ("POST", _poll), _ROLES: ("GET", _list_roles)}

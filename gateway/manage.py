@@ -79,7 +79,14 @@ async def _show_tenant(call: Call, tenant_id: str) -> Answer:
 
 
 async def _change_tenant(call: Call, tenant_id: str) -> Answer:
-    return HTTPStatus.OK, await call.management.change_tenant(tenant_id, call.body, call.links)
+    return _changed(call, await call.management.change_tenant(tenant_id, call.body, call.links))
+
+
+def _changed(call: Call, tenant: dict[str, Any]) -> Answer:
+    """Answer a tenant whose settings are new, and have done what they ask for."""
+    assert call.application is not None
+    call.application.events.changed(tenant["tenant_id"])
+    return HTTPStatus.OK, tenant
 
 
 async def _suspend_tenant(call: Call, tenant_id: str) -> Answer:
@@ -87,7 +94,7 @@ async def _suspend_tenant(call: Call, tenant_id: str) -> Answer:
 
 
 async def _activate_tenant(call: Call, tenant_id: str) -> Answer:
-    return HTTPStatus.OK, await call.management.set_state(tenant_id, State.ACTIVE, call.links)
+    return _changed(call, await call.management.set_state(tenant_id, State.ACTIVE, call.links))
 
 
 async def _adopt_tenant(call: Call, tenant_id: str) -> Answer:

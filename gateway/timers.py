@@ -29,7 +29,12 @@ _random = SystemRandom()
 async def relay(application: Application) -> None:
     """Relay the tenants that a process has hinted at."""
     until = time.monotonic() + RELAY_SECONDS_MAX
-    done = await housekeeping.relay_hinted(application.scim_table, application.hints_table, until=until)
+    done = await housekeeping.relay_hinted(
+        application.scim_table,
+        application.hints_table,
+        until=until,
+        follow=application.events.roles.keep_quietly,
+    )
     if done.left:
         _log.warning("relay_left tenants=%d", done.left)
 
@@ -60,15 +65,17 @@ async def sweep(application: Application) -> None:
     _random.shuffle(partitions)
     relayed = await housekeeping.relay_all(application.scim_table, partitions, until=until)
     journals = await sweep_journals(application.scim_table, partitions, until=until)
+    roles_left = await application.events.roles.keep_all(partitions, until)
     undelivered = await application.events.deliveries.sweep_all(partitions, until)
     expired = await _expire_feeds(application, partitions, until)
     _log.info(
-        "swept tenants=%d relays_left=%d journals_finished=%d journals_left=%d undelivered=%d "
-        "entries_expired=%d",
+        "swept tenants=%d relays_left=%d journals_finished=%d journals_left=%d roles_left=%d "
+        "undelivered=%d entries_expired=%d",
         len(partitions),
         relayed.left,
         journals.finished,
         journals.left,
+        roles_left,
         undelivered,
         expired,
     )

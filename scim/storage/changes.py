@@ -38,6 +38,7 @@ class EventKind(StrEnum):
     USER_CREATED = "user.created"
     USER_UPDATED = "user.updated"
     USER_DELETED = "user.deleted"
+    USER_ROLES = "user.roles"  # what the user is in the vendor's application: decided, not asked
     GROUP_CREATED = "group.created"
     GROUP_UPDATED = "group.updated"
     GROUP_MEMBERS = "group.members"
@@ -75,7 +76,8 @@ class FeedEntry:
         """What was changed.
 
         ``{"new": resource}`` of a creation, ``{"old": attributes, "new": attributes}`` of an update,
-        ``{"old": resource}`` of a deletion, ``{"adds": ids, "removes": ids}`` of a membership change. With
+        ``{"old": resource}`` of a deletion, ``{"adds": ids, "removes": ids}`` of a membership change, and
+        ``{"old": {"roles": texts}, "new": {"roles": texts}}`` of roles. With
         ``"truncated": true`` the first three have the names of the attributes only.
         """
         change: JsonObject = rows.unpack(self.row)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from scim.documents import ResourceName
+from scim.storage.changes import EventKind
 from scim.storage.journal import JournalKind
 from scim.storage.snapshot import Event, Snapshot, events_by_resource
 
@@ -56,6 +57,7 @@ def find_violations(snapshot: Snapshot) -> list[Finding]:
         *_check_journals(snapshot),
         *_check_feed(snapshot),
         *_check_order(snapshot),
+        *_check_role_order(snapshot),
         *_check_counts(snapshot),
     ]
 
@@ -128,11 +130,12 @@ def _check_feed(snapshot: Snapshot) -> Iterator[Finding]:
 
 def _check_order(snapshot: Snapshot) -> Iterator[Finding]:
     is_complete = not snapshot.feed or snapshot.feed[0].place == 1
-    by_resource = events_by_resource([*snapshot.feed, *snapshot.outbox])
-    for resource_id, events in by_resource.items():
-        yield from _check_sequence(resource_id, events, is_complete=is_complete)
+    events = [*snapshot.feed, *snapshot.outbox]
+    by_resource = events_by_resource(event for event in events if event.kind != EventKind.USER_ROLES)
+    for resource_id, own in by_resource.items():
+        yield from _check_sequence(resource_id, own, is_complete=is_complete)
         resource = snapshot.resources.get(resource_id)
-        last = events[-1]
+        last = own[-1]
         is_deleted = last.kind.endswith(".deleted")
         is_last = (
             resource is None
@@ -147,6 +150,18 @@ def _check_order(snapshot: Snapshot) -> Iterator[Finding]:
     if is_complete:
         for resource_id in snapshot.resources.keys() - by_resource.keys():
             yield Finding(FindingKind.FEED_BEHIND, resource_id, "no event")
+
+
+def _check_role_order(snapshot: Snapshot) -> Iterator[Finding]:
+    """What a user is by its groups is no mutation of the user: its events count by themselves."""
+    events = [*snapshot.feed, *snapshot.outbox]
+    decided = events_by_resource(event for event in events if event.kind == EventKind.USER_ROLES)
+    for user_id, decisions in decided.items():
+        for before, after in pairwise(decisions):
+            if after.sequence != before.sequence + 1 or after.operation <= before.operation:
+                yield Finding(
+                    FindingKind.FEED_ORDER, user_id, f"roles {after.sequence} after {before.sequence}"
+                )
 
 
 def _check_sequence(resource_id: str, events: Sequence[Event], *, is_complete: bool) -> Iterator[Finding]:

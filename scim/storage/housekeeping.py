@@ -7,7 +7,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -41,18 +41,32 @@ class Sweep:
 
 
 async def relay_hinted(
-    client: TableClient, hints: TableClient, *, until: float, clock: Callable[[], float] = time.monotonic
+    client: TableClient,
+    hints: TableClient,
+    *,
+    until: float,
+    clock: Callable[[], float] = time.monotonic,
+    follow: Callable[[str, float], Awaitable[bool]] | None = None,
 ) -> Sweep:
     """Relay the events of the tenants that a process has hinted at.
 
     A hint goes when the outbox is empty, unless it was renewed in the meantime. A crash leaves it.
+
+    Args:
+        client: The table.
+        hints: The table of hints.
+        until: When to stop, on the clock.
+        clock: Monotonic, in seconds.
+        follow: Called with the partition key of each tenant that is relayed and with ``until``; tells whether
+            what follows from its events is done, and the hint may go.
     """
     visited = 0
     found = await hints.range(HINTS_PARTITION, *keys.EVERYTHING, select=("etag",))
     for hint in found:
         if clock() >= until:
             break
-        if await _is_relayed(client, hint["RowKey"], until, clock):
+        is_done = await _is_relayed(client, hint["RowKey"], until, clock)
+        if is_done and (follow is None or await follow(hint["RowKey"], until)):
             visited += 1
             await _remove_hint(hints, hint)
     return Sweep(visited, len(found) - visited)

@@ -13,6 +13,7 @@ Rules of this file:
 import hashlib
 import unicodedata
 from typing import Final
+from uuid import UUID
 
 # Longest encoded text kept as it is, in characters. A key holds one text and one id at most: 2 + 400 + 1 + 32
 # is below the 512 that Azurite allows (the service itself: 1 KiB).
@@ -23,6 +24,9 @@ ENCODED_PREFIX_LENGTH: Final = 300
 
 # The head row of the change feed: counts and the last sequence. It sorts before every outbox row.
 HEAD: Final = "o!"
+
+# How far the users' roles were decided. It sorts before every user's row.
+ROLE_PROGRESS: Final = "r!"
 
 # From the head to the last outbox row.
 OUTBOX_RANGE: Final = ("o!", "o`")
@@ -71,6 +75,11 @@ def _encode_character(character: str) -> str:
 def partition(tenant_id: str) -> str:
     """Return the partition key of a tenant, given its GUID with dashes."""
     return "t" + tenant_id.replace("-", "").lower()
+
+
+def tenant_id(partition_key: str) -> str:
+    """Return the tenant's GUID with dashes, given its partition key."""
+    return str(UUID(partition_key[1:]))
 
 
 def user(user_id: str) -> str:
@@ -131,6 +140,26 @@ def feed_sequence(row_key: str) -> int:
 def journal(operation: str) -> str:
     """Key of the journal of a large membership change."""
     return f"j_{operation}"
+
+
+def role_claim(owner: str) -> str:
+    """Key of the row that lets one pass decide roles; ``owner`` is hexadecimal."""
+    return f"r!{owner}"
+
+
+def role(user_id: str) -> str:
+    """Key of what a user is in the vendor's application."""
+    return f"r_{user_id}"
+
+
+def role_of_group(group_id: str, user_id: str) -> str:
+    """Key of the row that says that a user's roles come from this group."""
+    return f"q_{group_id}!{user_id}"
+
+
+def roles_of_group_range(group_id: str) -> tuple[str, str]:
+    """Return the range of the users whose roles come from this group."""
+    return range_of(f"q_{group_id}!")
 
 
 def range_of(prefix: str) -> tuple[str, str]:

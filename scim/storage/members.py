@@ -50,9 +50,22 @@ async def read(partition: Partition, group: Document) -> list[Member]:
 
 async def read_groups_of(partition: Partition, member_ids: Sequence[str]) -> dict[str, list[Document]]:
     """Return the groups that each of these resources is a direct member of: two parallel steps."""
+    group_ids = await read_group_ids_of(partition, member_ids)
+    found = await find_groups(partition, sorted(set().union(*group_ids.values())))
+    return {
+        member_id: [found[group_id] for group_id in sorted(ids) if group_id in found]
+        for member_id, ids in group_ids.items()
+    }
+
+
+async def read_group_ids_of(partition: Partition, member_ids: Sequence[str]) -> dict[str, set[str]]:
+    """Return the ids of the groups that each of these resources is a direct member of: one parallel step.
+
+    A group among them that is being deleted may not be there any more.
+    """
     wanted = sorted({member_id for member_id in member_ids if is_resource_id(member_id)})
     if not wanted:
-        return {member_id: [] for member_id in member_ids}
+        return {member_id: set() for member_id in member_ids}
     reverse, unfinished = await asyncio.gather(
         _read_reverse_rows(partition, wanted), journal.read_unfinished(partition)
     )
@@ -62,11 +75,7 @@ async def read_groups_of(partition: Partition, member_ids: Sequence[str]) -> dic
         if member_id in group_ids:
             group_ids[member_id].add(group_id)
     await _lay_over(partition, unfinished, group_ids)
-    found = await find_groups(partition, sorted(set().union(*group_ids.values())))
-    return {
-        member_id: [found[group_id] for group_id in sorted(ids) if group_id in found]
-        for member_id, ids in group_ids.items()
-    }
+    return group_ids
 
 
 async def _read_reverse_rows(partition: Partition, member_ids: Sequence[str]) -> list[Entity]:

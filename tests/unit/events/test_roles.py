@@ -2,16 +2,18 @@
 
 import pytest
 
-from events.roles import RoleMapping, resolve_roles
+from events.roles import RoleMapping, RoleRules, resolve_roles
+from scim.storage.role_assignments import GROUPS_MAX
 
 OPS = ("1" * 32, "Ops")
 STAFF = ("2" * 32, "Staff")
-MAPPINGS = [
+MAPPINGS = (
     RoleMapping("staff", ("user",), 0),
     RoleMapping("Ops", ("admin", "user"), 10),
     RoleMapping("2" * 32, ("reader",), 10),
     RoleMapping("Nobody", ("owner",), 99),
-]
+)
+RULES = RoleRules(MAPPINGS, ("guest",))
 
 
 @pytest.mark.parametrize(
@@ -28,9 +30,39 @@ MAPPINGS = [
     ],
 )
 def test_roles_follow_groups(groups, roles):
-    assert resolve_roles(groups, MAPPINGS, ["guest"]) == roles
+    assert list(resolve_roles(groups, RULES).names) == roles
 
 
 def test_tenant_without_mappings_has_its_default_roles_only():
-    assert resolve_roles([OPS], [], []) == []
-    assert resolve_roles([OPS], [], ["a", "a", "b"]) == ["a", "b"]
+    assert resolve_roles([OPS], RoleRules()).names == ()
+    assert resolve_roles([OPS], RoleRules((), ("a", "a", "b"))).names == ("a", "b")
+
+
+def test_only_the_groups_that_count_are_told():
+    """A change of another group gives nobody other roles."""
+    assert resolve_roles([OPS, STAFF, ("3" * 32, "Other")], RULES).group_ids == (OPS[0], STAFF[0])
+    assert resolve_roles([OPS, ("5" * 32, "Staff")], RULES).group_ids == (OPS[0],)
+    assert resolve_roles([], RULES).group_ids == ()
+
+
+def test_as_many_groups_count_as_one_transaction_can_change():
+    many = [(f"{number:032x}", "Staff") for number in range(GROUPS_MAX)]
+    last = ("f" * 32, "Ops")
+
+    assert resolve_roles([*many[1:], last], RULES).names == ("admin", "user")
+    assert resolve_roles([*many, last], RULES).names == ("user",)
+    assert len(resolve_roles([*many, last], RULES).group_ids) == GROUPS_MAX
+
+
+def test_a_digest_tells_rules_apart():
+    rules = [
+        RoleRules(),
+        RULES,
+        RoleRules(MAPPINGS),
+        RoleRules(MAPPINGS[1:], ("guest",)),
+        RoleRules((), ("guest",)),
+    ]
+
+    assert len({one.digest for one in rules}) == len(rules)
+    assert RoleRules().digest == ""
+    assert RoleRules(tuple(MAPPINGS), ("guest",)).digest == RULES.digest
