@@ -90,6 +90,36 @@ def test_a_command_that_does_not_exist_is_found(line):
     assert find_mistake(line)
 
 
+# --- attacks ---
+
+
+def missing_tests(text: str) -> list[str]:
+    """Every ``tests/file.py::test_name`` of a text that is not there."""
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    return [
+        f"{file}::{test}"
+        for file, test in named
+        if not (path := PROJECT_DIR / file).exists()
+        or not re.search(rf"^ *(?:async )?def {test}\(", path.read_text("utf-8"), re.MULTILINE)
+    ]
+
+
+def test_every_attack_is_tried_by_a_test_that_is_there():
+    page = (DOCS / "explanation" / "attacks.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| attack")]
+
+    assert len(rows) >= 30
+    assert [row for row in rows if "`tests/" not in row] == []
+    assert missing_tests(page) == []
+
+
+def test_a_test_that_is_not_there_is_found():
+    assert missing_tests("`tests/docs/test_pages.py::test_nothing`, `tests/none.py::test_x`") == [
+        "tests/docs/test_pages.py::test_nothing",
+        "tests/none.py::test_x",
+    ]
+
+
 # --- sums ---
 
 
