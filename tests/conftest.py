@@ -3,9 +3,16 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from scimgw.localhost.azurite import Azurite
 from tests.hosts import Host, start_host, stop_host
+
+# No limits of time: how long an example takes is the machine's affair. And the same examples in every run, so
+# that what a run says, it says of the code. `--hypothesis-profile=search` looks for new ones.
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("suite", settings.get_profile("search"), derandomize=True)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,6 @@ def serve_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
         assert process.stdin is not None
         process.stdin.close()
     for process in processes:
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         assert process.stdout is not None
         process.stdout.close()

@@ -88,7 +88,7 @@ def test_a_signal_while_it_starts_stops_it_too(number: signal.Signals, tmp_path:
         pass
     process.send_signal(number)
 
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert all(has_ended(pid) for pid in node)
     assert list(tmp_path.iterdir()) == []
 
