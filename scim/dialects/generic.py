@@ -1,6 +1,6 @@
 """Rules for what RFC 7643 and 7644 leave open, and for what more than one client sends."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from scim.dialects.definitions import AttributeDefinition
@@ -98,6 +98,35 @@ def without_effect(operation: dict[str, Any]) -> dict[str, Any]:
 def without_nulls(values: list[Any]) -> list[Any]:
     """Null is no value: not stored, not returned, and no element of an array."""
     return [value for value in values if value is not None]
+
+
+@rule(
+    "same-value-once",
+    "RFC 7643 §2.4",
+    resource_example(
+        {"emails": [{"value": "jo@x.org", "type": "work"}, {"Type": "work", "Value": "jo@x.org"}]},
+        {"emails": [{"value": "jo@x.org", "type": "work"}]},
+    ),
+    patch_example(
+        [{"op": "Add", "path": "roles", "value": ["Admin", "Admin", "Reader"]}],
+        [{"op": "add", "path": "roles", "value": [{"value": "Admin"}, {"value": "Reader"}]}],
+    ),
+)
+def without_repetitions(values: list[Any]) -> list[Any]:
+    """Of values of an attribute that are alike in everything, one is kept: the first."""
+    if len(values) == 1:
+        return values
+    found: dict[Hashable, Any] = {}
+    for value in values:
+        found.setdefault(_frozen(value), value)
+    return list(found.values())
+
+
+def _frozen(value: Any) -> Hashable:
+    """Return what is equal for equal JSON only: 1 is neither true nor "1"."""
+    if isinstance(value, dict):
+        return frozenset((name, _frozen(item)) for name, item in value.items())
+    return tuple(map(_frozen, value)) if isinstance(value, list) else (type(value), value)
 
 
 @rule(

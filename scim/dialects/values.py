@@ -17,7 +17,7 @@ from scim.dialects.entra import (
     unwrap_array,
     wrap_bare_value,
 )
-from scim.dialects.generic import as_array, find_attribute, without_nulls
+from scim.dialects.generic import as_array, find_attribute, without_nulls, without_repetitions
 from scim.dialects.okta import array_or_nothing, is_ignored
 
 
@@ -44,7 +44,9 @@ def read_value(attribute: AttributeDefinition, value: Any, *, keep_nulls: bool =
 
 def read_elements(attribute: AttributeDefinition, value: Any) -> list[Any]:
     """Read the values of a multi-valued attribute, or the only one."""
-    return without_nulls([read_element(attribute, element) for element in as_array(value)])
+    elements = without_nulls([read_element(attribute, element) for element in as_array(value)])
+    # References are told apart by what they name, later, and there may be thousands of them.
+    return elements if attribute.is_reference else without_repetitions(elements)
 
 
 def read_element(attribute: AttributeDefinition, value: Any, *, keep_nulls: bool = False) -> Any:
