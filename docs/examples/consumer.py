@@ -1,4 +1,4 @@
-r"""An application that keeps its own copy of a tenant's users and groups. Python's standard library only.
+r"""An application that keeps its copy of a tenant's users, groups and roles. Python's standard library only.
 
     GATEWAY=https://gateway.example TENANT=<tenant id> TOKEN=<credential with scope scim.read> \
     WEBHOOK_SECRETS=whsec_... DATABASE=app.sqlite PORT=8000 python consumer.py
@@ -43,6 +43,7 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS resources
     (id TEXT PRIMARY KEY, type TEXT, version TEXT, part INTEGER, data TEXT);
 CREATE TABLE IF NOT EXISTS members (group_id TEXT, member_id TEXT, PRIMARY KEY (group_id, member_id));
+CREATE TABLE IF NOT EXISTS roles (user_id TEXT PRIMARY KEY, version TEXT, roles TEXT);
 CREATE TABLE IF NOT EXISTS deleted (id TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS place
     (one INTEGER PRIMARY KEY CHECK (one = 1), cursor TEXT, sequence INTEGER, part INTEGER);
@@ -83,6 +84,16 @@ class Gateway:
 
     def read(self, resource_type: str, resource_id: str) -> Json:
         return self.get(f"{self.scim}/{resource_type}s/{resource_id}")
+
+    def read_roles(self, user_id: str) -> list[str]:
+        return self.get(f"{self.feed}/roles/{user_id}")["roles"]
+
+    def read_all_roles(self) -> Iterator[Json]:
+        after: str | None = ""
+        while after is not None:
+            page = self.get(f"{self.feed}/roles?{urllib.parse.urlencode({'after': after})}")
+            yield from page["roles"]
+            after = page["after"]
 
     def get(self, url: str) -> Json:
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self.token}"})
@@ -146,6 +157,9 @@ class Copy:
         if change["kind"].endswith(".deleted"):
             self.forget(key)
             return
+        if change["kind"] == "user.roles":
+            self.change_roles(change)
+            return
         row = self.db.execute("SELECT version, part, data FROM resources WHERE id = ?", (key,)).fetchone()
         version = sortable(change["version"])
         if row and (version, change["part"]) <= (row[0], row[1]):
@@ -171,6 +185,18 @@ class Copy:
         for member in change.get("removed", []):
             self.db.execute("DELETE FROM members WHERE group_id = ? AND member_id = ?", (key, member))
 
+    def change_roles(self, change: Json) -> None:
+        """What a user is by its groups has versions of its own."""
+        key, version = change["resourceId"], sortable(change["version"])
+        row = self.db.execute("SELECT version FROM roles WHERE user_id = ?", (key,)).fetchone()
+        if row and version <= row[0]:
+            return  # known by a snapshot
+        try:
+            roles = change["roles"] if "roles" in change else self.gateway.read_roles(key)
+        except NotThere:
+            return  # its deletion is yet to come
+        self.save_roles(key, version, roles)
+
     # ---------------------------------------------------------------- what is stored
 
     def save(self, key: str, resource_type: str, version: str, part: int, data: Json) -> None:
@@ -184,7 +210,12 @@ class Copy:
         if not self.db.execute("SELECT 1 FROM deleted WHERE id = ?", (member_id,)).fetchone():
             self.db.execute("INSERT OR IGNORE INTO members VALUES (?, ?)", (group_id, member_id))
 
+    def save_roles(self, user_id: str, version: str, roles: list[str]) -> None:
+        row = (user_id, version, json.dumps(roles))
+        self.db.execute("INSERT OR REPLACE INTO roles VALUES (?, ?, ?)", row)
+
     def forget(self, key: str) -> None:
+        self.db.execute("DELETE FROM roles WHERE user_id = ?", (key,))
         self.db.execute("DELETE FROM resources WHERE id = ?", (key,))
         self.db.execute("DELETE FROM members WHERE group_id = ? OR member_id = ?", (key, key))
         self.db.execute("INSERT OR IGNORE INTO deleted VALUES (?)", (key,))
@@ -211,11 +242,15 @@ class Copy:
         with self.lock:
             cursor = self.gateway.read_feed("end")["cursor"]
             resources = [*self.gateway.read_all("Users"), *self.gateway.read_all("Groups")]
+            roles = list(self.gateway.read_all_roles())
             with self.transaction():
                 self.db.execute("DELETE FROM resources")
                 self.db.execute("DELETE FROM members")
+                self.db.execute("DELETE FROM roles")
                 for resource in resources:
                     self.store(resource)
+                for one in roles:
+                    self.save_roles(one["userId"], sortable(one["version"]), one["roles"])
                 self.db.execute("INSERT OR REPLACE INTO place VALUES (1, ?, NULL, 0)", (cursor,))
 
     def transaction(self) -> "Transaction":

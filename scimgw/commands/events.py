@@ -19,7 +19,13 @@ PAGE: Final = 200
 # Names of members shown of one event.
 MEMBERS_SHOWN: Final = 3
 
-_STYLES: Final = {"created": "green", "deleted": "red", "updated": "yellow", "members": "cyan"}
+_STYLES: Final = {
+    "created": "green",
+    "deleted": "red",
+    "updated": "yellow",
+    "members": "cyan",
+    "roles": "blue",
+}
 _TYPES_AFTER: Final = "urn:ietf:params:scim:event:prov:"
 
 app = typer.Typer(no_args_is_help=True, help="What changes in a tenant's directory.")
@@ -92,6 +98,8 @@ def _summary(event: dict[str, Any]) -> str:
     else:
         names = dict.fromkeys((*old, *new))
         parts += [f"{name}: {_value(old, name)} → {_value(new, name)}" for name in names]
+    if "roles" in change:
+        parts.append(f"{_names(change['oldRoles'])} → {_names(change['roles'])}")
     parts += [_members("+", change.get("added", [])), _members("-", change.get("removed", []))]
     if change["parts"] > 1:
         parts.append(f"({change['part']} of {change['parts']})")
@@ -100,6 +108,10 @@ def _summary(event: dict[str, Any]) -> str:
 
 def _value(values: dict[str, Any], name: str) -> str:
     return json.dumps(values[name], ensure_ascii=False) if name in values else "∅"
+
+
+def _names(roles: list[str]) -> str:
+    return ", ".join(roles) or "∅"
 
 
 def _members(sign: str, ids: list[str]) -> str:

@@ -21,6 +21,21 @@ from tests.tenancy import operate
 CONSUMER = Path(__file__).parents[2] / "docs/examples/consumer.py"
 
 
+# What users are in the application, by the names of groups that `Changes` makes.
+ROLES = {
+    "default_roles": ["guest"],
+    "role_mappings": [
+        {"group": "Staff", "roles": ["user"]},
+        {"group": "Managers", "roles": ["manager", "user"], "priority": 1},
+    ],
+}
+
+
+@pytest.fixture
+async def feed(operator):
+    return await open_feed(operator, **ROLES)
+
+
 def load_consumer():
     spec = importlib.util.spec_from_file_location("consumer", CONSUMER)
     module = importlib.util.module_from_spec(spec)
@@ -52,23 +67,24 @@ def running(feed, database, secrets="", port=0):
 
 
 def read_copy(database):
-    """Return what the application knows: resources by id, and members by group."""
+    """Return what the application knows: resources by id, members by group, and roles by user."""
     db = sqlite3.connect(database)
     try:
         resources = {key: json.loads(data) for key, data in db.execute("SELECT id, data FROM resources")}
         members: dict = {}
         for group_id, member_id in db.execute("SELECT * FROM members"):
             members.setdefault(group_id, set()).add(member_id)
+        roles = {key: json.loads(names) for key, names in db.execute("SELECT user_id, roles FROM roles")}
     except sqlite3.OperationalError:
-        return {}, {}
+        return {}, {}, {}
     finally:
         db.close()
-    return resources, members
+    return resources, members, roles
 
 
 async def read_directory(feed):
     """Return the same of the gateway."""
-    resources, members = {}, {}
+    resources, members, roles = {}, {}, {}
     for endpoint in ("Users", "Groups"):
         start = 1
         while True:
@@ -78,10 +94,12 @@ async def read_directory(feed):
                 resources[one["id"]] = {k: v for k, v in one.items() if k not in {"id", "meta", "members"}}
                 if one.get("members"):
                     members[one["id"]] = {member["value"] for member in one["members"]}
+                if endpoint == "Users":
+                    roles[one["id"]] = (await feed.send("GET", f"/roles/{one['id']}")).json["roles"]
             start += len(found)
             if not found or start > page["totalResults"]:
                 break
-    return resources, members
+    return resources, members, roles
 
 
 async def wait_until_same(feed, database, seconds=20.0):
@@ -115,7 +133,8 @@ class Changes:
             self.users.append(made.json["id"])
         elif choose < 0.4 or not self.groups:
             members = [{"value": one} for one in self.random.sample(self.users, 3)]
-            made = await self.tenant.create_group(f"group{self.count}", members=members)
+            name = self.random.choice(("Staff", "Managers", f"group{self.count}"))
+            made = await self.tenant.create_group(name, members=members)
             if made.status == 201:
                 self.groups.append(made.json["id"])
         elif choose < 0.6:
@@ -148,10 +167,11 @@ async def test_copy_equals_the_directory_after_kills_and_changes(feed, tmp_path)
             await asyncio.sleep(seconds)
     await working
     with running(feed, database):
-        resources, members = await wait_until_same(feed, database)
+        resources, members, roles = await wait_until_same(feed, database)
 
     assert len(resources) > 20
     assert members
+    assert {"guest", "user"} <= {role for names in roles.values() for role in names}
 
 
 async def test_webhooks_bring_changes_at_once_to_an_application_that_is_killed(operator, feed, tmp_path):
@@ -188,14 +208,14 @@ async def test_application_that_was_away_too_long_takes_a_snapshot(feed, tmp_pat
     db.close()
 
     with running(feed, database):
-        resources, _ = await wait_until_same(feed, database)
+        resources, _, _ = await wait_until_same(feed, database)
 
     assert [one["userName"] for one in resources.values()] == ["new"]
 
 
 async def test_notices_are_followed_by_reading(host, tmp_path):
     async with operate(host) as operator:
-        feed = await open_feed(operator, event_values=False)
+        feed = await open_feed(operator, event_values=False, **ROLES)
         database = tmp_path / "app.sqlite"
         changes = Changes(feed, seed=5)
         with running(feed, database):
@@ -269,6 +289,24 @@ def test_repeated_and_early_events_change_nothing(copy):
 
     assert copy.db.execute("SELECT data FROM resources").fetchall() == [('{"title": "3"}',)]
     assert copy.cursor() == "c3.1"
+
+
+def test_roles_of_a_snapshot_are_not_made_older_by_events(copy):
+    copy.save_roles("u", "k5", ["admin"])
+    copy.apply_all(
+        [
+            event(1, "user.roles", "u", "k4", roles=["guest"]),
+            event(2, "user.roles", "u", "k5", roles=["admin"]),
+            event(3, "user.roles", "v", "k3", roles=["guest"]),
+        ],
+        from_feed=False,
+    )
+    assert dict(copy.db.execute("SELECT user_id, roles FROM roles")) == {"u": '["admin"]', "v": '["guest"]'}
+
+    copy.apply_all(
+        [event(4, "user.roles", "u", "k6", roles=[]), event(5, "user.deleted", "v", "k7")], from_feed=False
+    )
+    assert dict(copy.db.execute("SELECT user_id, roles FROM roles")) == {"u": "[]"}
 
 
 def test_member_that_is_deleted_stays_out(copy):
