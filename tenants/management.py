@@ -28,7 +28,7 @@ from tenants.orders import (
     TenantRequest,
 )
 from tenants.registry import Registry, TenantDeclared, TenantExists, TenantNotFound, TenantPurging
-from tenants.secrets import SecretNotFound
+from tenants.secrets import ENTRY_PREFIX, SecretNotFound
 from tenants.tenant import KEYS_MAX, JsonWebKeySet, State, TenantSettings, find_guid
 from tenants.tenant_rows import TenantRecord
 from tenants.views import Json, Links, render_credential, render_issued, render_tenant, render_time
@@ -273,15 +273,17 @@ def _purging() -> Problem:
 
 
 def _declared(entry: str) -> Problem:
-    if entry:
-        detail = (
-            f"The tenant is declared by the entry {entry}: change it there and deploy it, or adopt it first."
-        )
-    else:
-        detail = (
-            "The tenant waits for an entry to declare it: deploy one with its id, or adopt it back first."
-        )
-    return Problem(HTTPStatus.CONFLICT, detail)
+    """Return what is said where an entry owns the tenant: which file to edit, as far as we can know it."""
+    if not entry:
+        detail = "The tenant waits for an entry to declare it: deploy one with its id, or adopt it first."
+        return Problem(HTTPStatus.CONFLICT, detail)
+    name = entry.removeprefix(ENTRY_PREFIX)
+    # In a vault, an entry is a secret; in a laptop's folder it is the file itself.
+    file = f" (from infra/tenants/{name}.bicepparam)" if name != entry and "." not in entry else ""
+    return Problem(
+        HTTPStatus.CONFLICT,
+        f"The entry {entry}{file} declares the tenant: change that and deploy it, or adopt the tenant first.",
+    )
 
 
 def _no_credential() -> Problem:

@@ -6,7 +6,9 @@ import urllib.parse
 
 import pytest
 
-from tests.oauth.forge import ec_key, forge, kid_of, pem_of, public_jwk
+from tenants.entra import AUDIENCES_DEFAULT, PROVISIONING_APP_ID
+from tests.oauth.conftest import DIRECTORY
+from tests.oauth.forge import ec_key, forge, kid_of, pem_of, public_jwk, rsa_key
 
 pytestmark = pytest.mark.xdist_group("oauth gateway")
 
@@ -22,7 +24,13 @@ def written(gateway):
 
 
 def test_no_secret_is_written(gateway, source):
-    tenant_id = gateway.make_tenant()
+    trusted = {
+        "issuer": f"{gateway.issuer.url}/{DIRECTORY}/v2.0",
+        "jwks_url": gateway.issuer.jwks_url(DIRECTORY),
+        "subject": "canary-workload",
+        "audience": "api://canary",
+    }
+    tenant_id = gateway.make_tenant(entra_tenant_id=DIRECTORY, federated_issuers=[trusted])
     client = gateway.issue(tenant_id, kind="oauth-client", label="canary")
     secret_token = gateway.issue(tenant_id, kind="secret-token", label="canary")
     key = ec_key("canary")
@@ -40,6 +48,31 @@ def test_no_secret_is_written(gateway, source):
         },
         header={"kid": kid_of(key)},
     )
+    entra = {"alg": "RS256", "header": {"typ": "JWT", "kid": kid_of(rsa_key("entra"))}}
+    times = {"iat": now, "nbf": now, "exp": now + 3_600}
+    entra_token = forge(
+        rsa_key("entra"),
+        {
+            "aud": AUDIENCES_DEFAULT[0],
+            "iss": gateway.issuer.issuer(DIRECTORY),
+            "appid": PROVISIONING_APP_ID,
+            "tid": DIRECTORY,
+            "ver": "1.0",
+            **times,
+        },
+        **entra,
+    )
+    federated = forge(
+        rsa_key("entra"),
+        {
+            "iss": trusted["issuer"],
+            "sub": trusted["subject"],
+            "aud": trusted["audience"],
+            "tid": DIRECTORY,
+            **times,
+        },
+        **entra,
+    )
     bearer_type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
     canaries = {
         "client secret": client["client_secret"],
@@ -47,6 +80,8 @@ def test_no_secret_is_written(gateway, source):
         "secret token": secret_token["token"],
         "operator token": gateway.host.operator_token,
         "assertion": assertion.split(".")[2],
+        "federated assertion": federated.split(".")[2],
+        "entra's token": entra_token.split(".")[2],
         "private key": pem_of(key).splitlines()[1],
         "wrong secret": "canary-wrong-secret",
         "wrong token": "canary-wrong-token",
@@ -67,21 +102,30 @@ def test_no_secret_is_written(gateway, source):
         answer = ask_token(data=grant, auth=(client_id, secret))
         if answer.ok:
             canaries[f"access token {len(canaries)}"] = answer.json()["access_token"].split(".")[2]
-    for _ in range(2):
-        ask_token(data={**grant, "client_assertion_type": bearer_type, "client_assertion": assertion})
+    for sent in (assertion, assertion, federated, f"{federated}x"):
+        answer = ask_token(data={**grant, "client_assertion_type": bearer_type, "client_assertion": sent})
+        if answer.ok:
+            canaries[f"access token {len(canaries)}"] = answer.json()["access_token"].split(".")[2]
+    assert gateway.ask_scim(tenant_id, entra_token).ok, "or Entra's way is not tried"
+    gateway.ask_scim(tenant_id, f"{entra_token}x")
     ask_token(params={"client_secret": "canary-in-the-url"}, data=grant)
     ask_token(data={**grant, "scope": 'canary-in-the-body"'})
     ask_token(data=b"canary-in-the-body=%ff")
     ask_token(json={"client_secret": "canary-in-the-body"})
     for token in [secret_token["token"], "canary-wrong-token", *canaries.values()]:
-        for path in (f"/scim/{tenant_id}/Users", "/manage/tenants", f"/oauth2/{tenant_id}/jwks"):
+        for path in (
+            f"/scim/{tenant_id}/Users",
+            f"/events/{tenant_id}",
+            "/manage/tenants",
+            f"/oauth2/{tenant_id}/jwks",
+        ):
             for authorization in (f"Bearer {token}", token):
                 gateway.session.get(
                     gateway.url + path,
                     headers={"Authorization": authorization, **source()},
                     timeout=30,
                 )
-    assert len(canaries) >= 12, "tokens were issued on the way"
+    assert sum(name.startswith("access token") for name in canaries) >= 4, "one for each way to get one"
 
     everything = written(gateway)
     assert "token_issued" in everything, "or the search proves nothing"

@@ -8,6 +8,8 @@ import pytest
 
 from gateway import manage
 from gateway.http import BODY_BYTES_MAX
+from tenants.entries import VaultEntries
+from tenants.secrets import ENTRY_CONTENT_TYPE, ENTRY_TAG
 from tenants.tables import TableUnavailable
 from tests.oauth.forge import ec_key, public_jwk, rsa_key
 from tests.unit.gateway.conftest import make_request, read
@@ -353,6 +355,20 @@ async def test_a_declared_tenant_says_where_to_change_it(application, operate):
     assert refused.status == 409
     assert "a.json" in refused.json["detail"]
     assert (await issue(operate, shown)).status == 201
+
+
+async def test_a_tenant_of_the_vault_names_the_file_that_was_deployed(application, operate, monkeypatch):
+    """Operators know files: infra/tenant.bicep makes the secret `tenant-contoso` of `contoso.bicepparam`."""
+    tenant_id = str(uuid.uuid4())
+    entry = json.dumps({"id": tenant_id, "name": "Contoso"})
+    secret = f"tenant-contoso-{tenant_id}"
+    application.secrets.set(secret, entry, content_type=ENTRY_CONTENT_TYPE, tags=dict([ENTRY_TAG]))
+    monkeypatch.setattr(application.registry, "_entries", VaultEntries(application.secrets))
+    await application.registry.reconcile()
+    refused = await operate("PATCH", f"/manage/tenants/{tenant_id}", {"name": "Other"})
+
+    assert refused.status == 409
+    assert f"infra/tenants/contoso-{tenant_id}.bicepparam" in refused.json["detail"]
 
 
 async def test_adoption_hands_a_tenant_over(application, operate):
