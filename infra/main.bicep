@@ -26,6 +26,33 @@ param operatorAudience string = ''
 @description('https://host that identity providers use, where a proxy or a custom domain stands in front; empty: as requested.')
 param publicUrl string = ''
 
+@description('Where Entra issues tokens: that of this cloud.')
+param entraAuthority string = environment().authentication.loginEndpoint
+
+@description('Seconds that access tokens of the token endpoints live; Entra takes one to six hours.')
+@minValue(3600)
+@maxValue(21600)
+param accessTokenSeconds int = 3600
+
+@description('Seconds for one request, retries included; Entra gives up after about 30.')
+param requestSecondsMax int = 25
+
+@description('Days that the change feed is kept: a consumer may be away as long as this.')
+@minValue(1)
+@maxValue(400)
+param feedDays int = 30
+
+@description('Days that the provisioning logs of tenants keep failures and show changes.')
+@minValue(1)
+@maxValue(400)
+param logDays int = 30
+
+@description('The provisioning logs keep what a refused request was told: it may name a person.')
+param logDetails bool = false
+
+@description('Resources that a filter without an index may read before it gets 400 tooMany.')
+param scanCandidatesMax int = 20000
+
 @description('Where alerts are mailed; empty: no alert rules.')
 param alertEmail string = ''
 
@@ -431,6 +458,13 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
     SCIM_PUBLIC_URL: publicUrl
     SCIM_OPERATOR_TENANT_ID: operatorTenantId
     SCIM_OPERATOR_AUDIENCE: operatorAudience
+    SCIM_ENTRA_AUTHORITY: entraAuthority
+    SCIM_ACCESS_TOKEN_SECONDS: string(accessTokenSeconds)
+    SCIM_REQUEST_SECONDS_MAX: string(requestSecondsMax)
+    SCIM_FEED_DAYS: string(feedDays)
+    SCIM_LOG_DAYS: string(logDays)
+    SCIM_LOG_DETAILS: string(logDetails)
+    SCIM_SCAN_CANDIDATES_MAX: string(scanCandidatesMax)
   }
 }
 

@@ -28,9 +28,9 @@ laptop `scimgw serve` sets them. A variable that begins with `SCIM_` and is not 
 
 ## In Azure
 
-`main.bicep` names what the template sets; the others keep their default unless you add them to its `appSettings`.
+The template sets all of them: by a parameter of yours, or by what it makes (—).
 
-| variable | default | main.bicep | meaning |
+| variable | default | parameter of `main.bicep` | meaning |
 | --- | --- | --- | --- |
 """
 LOCAL_HEAD = """
@@ -66,9 +66,9 @@ host's own storage, by identity), `APPLICATIONINSIGHTS_CONNECTION_STRING` and `A
 
 def render_settings() -> str:
     """Return the page."""
-    set_there = frozenset(
-        re.findall(r"^\s+(SCIM_\w+):", (PROJECT_DIR / TEMPLATE).read_text("utf-8"), re.MULTILINE)
-    )
+    template = (PROJECT_DIR / TEMPLATE).read_text("utf-8")
+    parameters = set(re.findall(r"^param (\w+)", template, re.MULTILINE))
+    values = dict(re.findall(r"^\s+(SCIM_\w+): (?:string\()?(\w+)", template, re.MULTILINE))
     azure, local = [], []
     for name, field in Settings.model_fields.items():
         variable = f"SCIM_{name.upper()}"
@@ -76,8 +76,9 @@ def render_settings() -> str:
         if meaning.startswith(LOCAL):
             local.append(f"| `{variable}` | {meaning.removeprefix(LOCAL)} |")
         else:
-            is_set = "yes" if variable in set_there else ""
-            azure.append(f"| `{variable}` | {_render_default(field.default)} | {is_set} | {meaning} |")
+            value = values.get(variable, "")
+            parameter = f"`{value}`" if value in parameters else "—"
+            azure.append(f"| `{variable}` | {_render_default(field.default)} | {parameter} | {meaning} |")
     return HEAD + "\n".join(azure) + "\n" + LOCAL_HEAD + "\n".join(local) + "\n" + TAIL
 
 

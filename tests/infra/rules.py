@@ -2,11 +2,13 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import tree_sitter
 from bicep import Declaration, Template, at, literal, properties, text_of, walk
+from pydantic.fields import FieldInfo
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -100,11 +102,42 @@ def app_settings(template: Template, setting_names: set[str], local_names: set[s
     findings += [f"{name} is missing" for name in HOST_SETTINGS - names]
     ours = {name for name in names if name.startswith("SCIM_")}
     findings += [f"{name} is not in the settings module" for name in ours - setting_names]
+    findings += [f"{name} cannot be set" for name in setting_names - local_names - ours]
     findings += [f"{name} is for local development only" for name in ours & local_names]
     findings += [f"{name} is unknown" for name in names - ours - HOST_SETTINGS - NEVER_ON_FLEX]
     for name, value in properties(at(template.declarations["appSettings"].body, "properties")).items():
         if SECRET_LOOK.search(name) or SECRET_LOOK.search(text_of(value)):
             findings.append(f"{name} looks like a secret")
+    return findings
+
+
+def setting_parameters(template: Template, fields: Mapping[str, FieldInfo]) -> list[str]:
+    """A parameter that becomes a setting has the setting's default and bounds.
+
+    Args:
+        template: The installation.
+        fields: The settings' definitions by the variable's name.
+    """
+    findings = []
+    for variable, value in properties(at(template.declarations["appSettings"].body, "properties")).items():
+        name = text_of(value).removeprefix("string(").removesuffix(")")
+        parameter = template.declarations.get(name)
+        if parameter is None or parameter.kind != "param" or variable not in fields:
+            continue
+        field = fields[variable]
+        if parameter.value is not None and parameter.value.type in {"number", "boolean", "string"}:
+            default = evaluate(parameter.value, {})
+            if default != field.default:
+                findings.append(f"{name}: the default of {variable} is {field.default}, not {default}")
+        bounds = {
+            kind: next((getattr(one, key) for one in field.metadata if hasattr(one, key)), None)
+            for kind, key in (("minValue", "ge"), ("maxValue", "le"))
+        }
+        findings += [
+            f"{name}: {kind} of {variable} is {bound}"
+            for kind, bound in bounds.items()
+            if (f"@{kind}({bound})" in parameter.decorators) != (bound is not None)
+        ]
     return findings
 
 

@@ -21,7 +21,8 @@ TEMPLATES = sorted(INFRA.rglob("*.bicep"))
 PARAMETERS = sorted(INFRA.rglob("*.bicepparam"))
 TYPES = rules.ROOT.parent / "shared" / "azure-types.json"
 TABLES = {"scim", "tenants", "credentials", "hints", "receivers"}
-SETTINGS = {f"SCIM_{name.upper()}" for name in Settings.model_fields}
+FIELDS = {f"SCIM_{name.upper()}": field for name, field in Settings.model_fields.items()}
+SETTINGS = set(FIELDS)
 LOCAL = {
     f"SCIM_{name.upper()}"
     for name, one in Settings.model_fields.items()
@@ -52,6 +53,7 @@ def rule_findings(template: Template) -> list[str]:
         findings += rules.roles(template)
         findings += rules.app_waits_for_roles(template)
         findings += rules.app_settings(template, SETTINGS, LOCAL)
+        findings += rules.setting_parameters(template, FIELDS)
         findings += rules.data_is_protected(template)
         findings += rules.network_follows_parameter(template)
         findings += rules.app_is_hardened(template)
@@ -127,6 +129,9 @@ MUTATIONS = [
         "    FUNCTIONS_WORKER_RUNTIME: 'python'\n    AZURE_CLIENT_ID:",
     ),
     ("setting nobody reads", MAIN, "SCIM_TABLE_ENDPOINT:", "SCIM_TABLES_ENDPOINT:"),
+    ("setting that cannot be set", MAIN, "    SCIM_FEED_DAYS: string(feedDays)\n", ""),
+    ("other default than the setting's", MAIN, "param logDays int = 30", "param logDays int = 90"),
+    ("looser bound than the setting's", MAIN, "@maxValue(21600)", "@maxValue(86400)"),
     ("local setting in Azure", MAIN, "SCIM_TABLE_ENDPOINT:", "SCIM_TABLE_CONNECTION_STRING:"),
     (
         "key as a setting",
