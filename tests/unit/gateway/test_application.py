@@ -1,6 +1,8 @@
 """From settings to services: what is missing is named, what is local stays local."""
 
 import asyncio
+import json
+import uuid
 
 import pytest
 from pydantic import SecretStr
@@ -92,9 +94,14 @@ async def test_timers_survive_missing_settings(process, caplog):
     assert "not_configured settings=SCIM_TABLE_ENDPOINT" in caplog.text
 
 
-async def test_timers_run_their_job(process, configure):
+async def test_timers_run_their_job(process, configure, tmp_path):
     configure()
+    process.setenv("SCIM_LOCAL_TENANTS_DIR", str(tmp_path))
+    tenant_id = str(uuid.uuid4())
+    (tmp_path / "a.json").write_text(json.dumps({"id": tenant_id, "name": "Declared"}))
     await endpoints.run("reconcile")
+
+    assert (await (await get_application()).registry.find(tenant_id)).name == "Declared"
 
 
 async def test_without_settings_health_names_them(process):
