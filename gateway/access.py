@@ -13,7 +13,7 @@ import azure.functions as func
 from gateway.application import Application
 from gateway.http import find_source
 from tenants.authentication import Principal, PrincipalKind, Throttled, Unauthenticated
-from tenants.tenant import Scope
+from tenants.tenant import Scope, Tenant
 
 _log = logging.getLogger(__name__)
 
@@ -63,3 +63,20 @@ async def authenticate(
     if principal.kind is PrincipalKind.OPERATOR:
         _log.info("operator_read tenant_id=%s operator=%s", tenant_id, principal.subject)
     return principal
+
+
+def check_rate(application: Application, tenant: Tenant, root: str, refuse: Refuse) -> None:
+    """Count a request in; each root has the tenant's rate for itself, so that none takes another one's.
+
+    Raises:
+        Exception: Of ``refuse``: the tenant sends more than its setting lets it.
+    """
+    limit = tenant.requests_per_second
+    if limit is None:
+        return
+    if application.rates.take(f"{root}/{tenant.id}", burst=limit, per_second=limit) > 0.0:
+        raise refuse(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "The tenant sends more requests a second than it may.",
+            {"Retry-After": "1"},
+        )

@@ -19,7 +19,7 @@ from events.feed import EVENTS_MAX, CursorExpired, Feed
 from events.polling import PollRequest, PollStream
 from events.rendering import Source
 from events.roles import resolve_roles
-from gateway.access import authenticate
+from gateway.access import authenticate, check_rate
 from gateway.application import Application
 from gateway.event_services import find_role_rules
 from gateway.http import (
@@ -125,6 +125,7 @@ async def _answer(application: Application, request: func.HttpRequest) -> func.H
     tenant = await application.registry.find(tenant_id)
     if tenant is None:
         raise _Refused(HTTPStatus.NOT_FOUND, "There is no such tenant.")
+    check_rate(application, tenant, "events", _Refused)
     call = _Call(application, request, principal, _source(application, request, tenant))
     name, _, user_id = path.strip("/").lower().partition("/")
     if name == _ROLES and user_id and request.method.upper() == "GET":

@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 import azure.functions as func
 
-from gateway.access import authenticate
+from gateway.access import authenticate, check_rate
 from gateway.application import Application
 from gateway.http import find_base_url, find_correlation_id, split_path
 from scim.documents import ResourceName
@@ -103,15 +103,7 @@ async def _get_tenant(application: Application, tenant_id: str) -> Tenant:
     tenant = await application.registry.find(tenant_id)
     if tenant is None:
         raise _Refused(HTTPStatus.NOT_FOUND, "There is no such tenant.")
-    limit = tenant.requests_per_second
-    if limit is not None:
-        wait_seconds = application.rates.take(tenant.id, burst=limit, per_second=limit)
-        if wait_seconds > 0.0:
-            raise _Refused(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                "The tenant sends more requests a second than it may.",
-                {"Retry-After": "1"},
-            )
+    check_rate(application, tenant, "scim", _Refused)
     return tenant
 
 

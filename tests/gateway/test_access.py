@@ -197,6 +197,23 @@ async def test_a_tenant_has_its_own_rate(operator):
     assert (await other.send("GET", "/Users")).status == 200
 
 
+async def test_reading_events_has_a_rate_of_its_own(operator):
+    """An application that reads too fast takes nothing from the identity provider."""
+    tenant = await operator.create(requests_per_second=25)
+    events = tenant.url.replace("/scim/", "/events/")
+    headers = {"Authorization": f"Bearer {tenant.token}"}
+    answers = await asyncio.gather(
+        *(send(operator.session, "GET", events, None, headers) for _ in range(120))
+    )
+    made = await tenant.create_user("ada")
+    limited = [answer for answer in answers if answer.status == 429]
+
+    assert {answer.status for answer in answers} == {200, 429}
+    assert limited[0].headers["Retry-After"] == "1"
+    assert limited[0].headers["Content-Type"].startswith("application/problem+json")
+    assert made.status == 201
+
+
 async def test_guessing_is_throttled_and_locks_nobody_out(operator, tenant):
     async def guess():
         headers = {"X-Forwarded-For": "192.0.2.77"}
