@@ -30,6 +30,7 @@ class Application:
         status: What it answers.
         seconds: How long it takes.
         refused: Ids of events that it never takes.
+        opens: Until this is set it answers nobody; set unless a test clears it.
         messages: Headers and bodies of the requests, in order.
         taken: Events that it has taken, in order, repeats included.
     """
@@ -39,16 +40,22 @@ class Application:
     seconds: float = 0.0
     headers: dict = field(default_factory=dict)
     refused: set = field(default_factory=set)
+    opens: asyncio.Event = field(default_factory=asyncio.Event)
     messages: list = field(default_factory=list)
     taken: list = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def __post_init__(self) -> None:
+        self.opens.set()
+
     async def answer(self, request: web.Request) -> web.Response:
         body = await request.read()
         self.messages.append((request.headers.copy(), body))
+        status = self.status  # before anybody can know of the message, and change it
+        self.arrived.set()
         await asyncio.sleep(self.seconds)
+        await self.opens.wait()
         events = read_events(request.headers, body)
-        status = self.status
         if self.refused & {event["jti"] for event in events}:
             status = 400
         if status < 300:
@@ -60,21 +67,21 @@ class Application:
     def ids(self) -> list:
         return [event["jti"] for event in self.taken]
 
-    async def wait_for(self, count: int, seconds: float = 15.0) -> None:
+    async def wait_for(self, count: int, seconds: float = 60.0) -> None:
         """Wait until it has taken so many different events."""
         async with asyncio.timeout(seconds):
             while len(set(self.ids)) < count:
                 self.arrived.clear()
                 await self.arrived.wait()
 
-    async def wait_for_tenants(self, tenant_ids: set, seconds: float = 15.0) -> None:
+    async def wait_for_tenants(self, tenant_ids: set, seconds: float = 60.0) -> None:
         """Wait until it has taken an event of each of these tenants."""
         async with asyncio.timeout(seconds):
             while not tenant_ids <= {event["change"]["tenant"] for event in self.taken}:
                 self.arrived.clear()
                 await self.arrived.wait()
 
-    async def wait_for_messages(self, count: int, seconds: float = 15.0) -> None:
+    async def wait_for_messages(self, count: int, seconds: float = 60.0) -> None:
         async with asyncio.timeout(seconds):
             while len(self.messages) < count:
                 self.arrived.clear()

@@ -52,7 +52,7 @@ class World:
             if step == crash_at:
                 raise Crash
 
-        sender = Sender(allows_private=True, seconds_max=options.pop("seconds_max", 2.0))
+        sender = Sender(allows_private=True, seconds_max=options.pop("seconds_max", 30.0))
         self.senders.append(sender)
         return Delivery(
             self.feeds,

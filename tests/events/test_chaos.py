@@ -12,6 +12,7 @@ import pytest
 from events.cursors import Cursor
 from events.feed import Feed
 from events.rendering import Source
+from events.retries import JITTER, PAUSES_SECONDS
 from scim.storage.changes import relay, relay_batch
 from tests.events.application import disorder, duplicates, serve_application
 from tests.events.deliverers import Crash, make_world
@@ -19,6 +20,9 @@ from tests.storage.events import write_events
 
 pytestmark = pytest.mark.chaos
 _log = logging.getLogger(__name__)
+
+# By the set clock: the longest pause after failures in a row, and a lease.
+MINUTES_MAX = int(max(PAUSES_SECONDS) * (1 + JITTER)) // 60 + 10
 
 
 @pytest.fixture
@@ -85,10 +89,12 @@ async def test_crashes_lose_nothing_and_disorder_nothing(world, seed):
         crashes = sum(await asyncio.gather(*working), Counter())
         await trouble
         await relay(world.feeds, world.partition)
-        for _ in range(40):
+        produced = await read_feed(world)
+        for _ in range(MINUTES_MAX // 2):
             world.time += timedelta(minutes=2)
             await world.serve(world.process(), receiver)
-        produced = await read_feed(world)
+            if (await world.stream(receiver)).cursor == Cursor(len(produced)):
+                break
 
     delivered = set(application.ids)
     figures = {

@@ -95,7 +95,9 @@ async def test_receiver_from_its_first_to_its_last_day(scimgw, feed):
         await application.wait_for(2)
         shown = json.loads((await scimgw("receivers", "show", key, "--json")).out)
         assert shown["streams"][0]["tenant_id"] == feed.tenant.id
-        assert "200" in (await scimgw("receivers", "deliveries", key)).out
+        async with asyncio.timeout(60):
+            while " 200 " not in (await scimgw("receivers", "deliveries", key)).out:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
         assert (await scimgw("receivers", "replay", key)).out.startswith("Replayed 0")
         assert json.loads((await scimgw("dead-letters", key, "--json")).out) == {"dead_letters": []}
         assert (await scimgw("dead-letters")).status == 0
