@@ -2,19 +2,19 @@
 
 import asyncio
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from events.cursors import Cursor
 from events.polling import PollStream
 from events.receivers import Receivers
+from events.records import Attempt, DeadLetter, Records
 from gateway import purging, timers
 from gateway.application import TABLES
 from scim.documents import Member
 from scim.profile import Caller
 from scim.storage import housekeeping, keys
-from scim.storage.table_client import Change, ChangeKind
 from tenants import purge as purge_module
 
 CALLER = Caller("test", may_write=True, correlation_id="0" * 32)
@@ -45,11 +45,11 @@ async def fill(application, operate, tenant_id, everyone, users=3):
     receiver = await operate("POST", "/manage/receivers", body)
     assert receiver.status == 201, receiver
     await PollStream(application.receivers_table, tenant_id, "reader").save(Cursor(1))
-    name = tenant_id.replace("-", "")
-    for kind in ("l", "x"):
-        for owner in (receiver.json["receiver_id"], everyone):
-            row = Change(ChangeKind.UPSERT, f"{name}.001", {"tenant": tenant_id})
-            await application.receivers_table.submit(f"{kind}{owner}", [row])
+    records, now = Records(application.receivers_table), datetime.now(UTC)
+    for owner in (receiver.json["receiver_id"], everyone):
+        await records.add_attempt(owner, 1, Attempt(tenant_id, now, "x", 1, 500, "answered 500", 7))
+        letter = DeadLetter(tenant_id, "x", Cursor(0), Cursor(1), 9, "answered 500", now)
+        await records.add_dead_letter(owner, letter)
 
 
 async def count_rows(application, tenant_id):
