@@ -249,8 +249,11 @@ class Copy:
                 self.db.execute("DELETE FROM roles")
                 for resource in resources:
                     self.store(resource)
+                there = {resource["id"] for resource in resources}
                 for one in roles:
-                    self.save_roles(one["userId"], sortable(one["version"]), one["roles"])
+                    # The list follows the events: it may still have somebody who was deleted before our cursor.
+                    if one["userId"] in there:
+                        self.save_roles(one["userId"], sortable(one["version"]), one["roles"])
                 self.db.execute("INSERT OR REPLACE INTO place VALUES (1, ?, NULL, 0)", (cursor,))
 
     def transaction(self) -> "Transaction":

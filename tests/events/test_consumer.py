@@ -320,6 +320,26 @@ def test_roles_of_a_snapshot_are_not_made_older_by_events(copy):
     assert dict(copy.db.execute("SELECT user_id, roles FROM roles")) == {"u": "[]"}
 
 
+def test_snapshot_takes_no_roles_of_somebody_who_is_gone(copy):
+    """The list of roles follows the events by a moment; no later event would take them out again."""
+    meta = {"resourceType": "User", "version": 'W/"k1"'}
+
+    class Gateway:
+        def read_feed(self, after):
+            return {"cursor": "c9"}
+
+        def read_all(self, endpoint):
+            return [{"id": "u", "meta": meta}] if endpoint == "Users" else []
+
+        def read_all_roles(self):
+            return [{"userId": key, "version": 'W/"k2"', "roles": ["guest"]} for key in ("gone", "u")]
+
+    copy.gateway = Gateway()
+    copy.take_snapshot()
+
+    assert copy.db.execute("SELECT user_id FROM roles").fetchall() == [("u",)]
+
+
 def test_member_that_is_deleted_stays_out(copy):
     """Of two resources, events may come in another order than they were committed."""
     copy.apply_all(
