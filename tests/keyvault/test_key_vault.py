@@ -248,6 +248,23 @@ async def test_back_off_grows_with_each_failure_up_to_its_bound(server, store, c
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
+async def test_back_off_begins_anew_after_an_answer(server, store, clock, administrator):
+    await administrator.set("pepper", "one")
+    await store.get("pepper")
+    remembered = store._remembered["pepper"]
+    server.vault.fail_next(3, 503)
+    for _ in range(3):
+        clock.seconds = max(clock.seconds + 700, remembered.retry_at)
+        await store.get("pepper")
+    clock.seconds = remembered.retry_at
+    await store.get("pepper")
+    server.vault.fail_next(1, 503)
+    clock.seconds += 700
+    await store.get("pepper")
+
+    assert remembered.retry_at - clock.seconds == 1
+
+
 async def test_cold_start_waits_as_long_as_the_vault_asks(server, store, administrator, clock):
     """Nothing to fall back to: the first request of a cold instance waits instead of failing."""
     await administrator.set("pepper", "one")

@@ -237,6 +237,29 @@ async def test_federated_client_lives_as_long_as_the_settings_name_it(access_tok
     assert await access_tokens.verify(Tenant(id=TENANT, name="Contoso"), "bearer", token) is None
 
 
+async def test_token_of_a_workload_that_two_tenants_trust_opens_the_one_it_was_issued_for(
+    access_tokens, claims
+):
+    """Both have a client with the same id; a token that is remembered of one is still none of the other."""
+    from tenants.oauth.clients import federated_client
+
+    trusted = FederatedIssuer(
+        issuer="https://login.example/v2.0",
+        jwks_url="https://login.example/keys",
+        subject="workload",
+        audience="api://app",
+    )
+    client_id = federated_client(trusted).client_id
+    token = sign(claims, client_id=client_id, sub=client_id)
+    own, other = (
+        Tenant(id=tenant_id, name="x", federated_issuers=(trusted,)) for tenant_id in (TENANT, OTHER_TENANT)
+    )
+
+    assert await access_tokens.verify(other, "bearer", token) is None
+    assert await access_tokens.verify(own, "bearer", token) is not None
+    assert await access_tokens.verify(other, "bearer", token) is None
+
+
 async def test_scopes_are_the_tokens(access_tokens, tenant, claims):
     for text, scopes in {
         "scim.read": {Scope.SCIM_READ},

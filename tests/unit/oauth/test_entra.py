@@ -209,6 +209,7 @@ async def test_who_guesses_makes_no_request(verifier, tenant, claims, issuer):
         sign(claims, appid="x"),
         sign(claims, exp=0),
         sign(claims, ver="2.0"),
+        sign(claims, iss="https://sts.windows.net/another/"),
         "scimgw_11111111_0123456789abcdef_x",
         "a.b.c",
         "",

@@ -123,6 +123,19 @@ async def test_a_read_from_before_a_change_is_not_kept_after_it(cache, source):
     assert await cache.get("a") == "new"
 
 
+async def test_a_read_that_a_change_overtook_is_forgotten_also_where_nobody_asked_meanwhile(cache, source):
+    source.values["a"], source.gate = "old", asyncio.Event()
+    early = asyncio.create_task(cache.get("a"))
+    await source.has_read(1)
+    source.values["a"] = "new"
+    cache.forget("a")
+    source.gate.set()
+
+    assert await early == "old"
+    assert not cache.has("a")
+    assert await cache.get("a") == "new"
+
+
 async def test_age_counts_from_before_the_read(cache, source, time):
     source.values["a"], source.gate = "old", asyncio.Event()
     reading = asyncio.create_task(cache.get("a"))

@@ -1,6 +1,7 @@
 """The pepper's versions: rotation without a restart, and a store that is away."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -76,6 +77,31 @@ async def test_a_rotation_is_seen_without_a_restart_and_the_old_version_stays(pe
     assert new.version != old.version
     assert await peppers.find(old.version) == old
     assert await peppers.find(new.version) == new
+
+
+async def test_a_version_to_come_makes_no_digest_before_its_time(peppers, secret_store, time):
+    """By then every instance knows it: digests that one makes are known to all."""
+    old = await peppers.get_current()
+    begins = time.now() + timedelta(seconds=10 * REFRESH_SECONDS)
+    new = secret_store.set("pepper", "of tomorrow", not_before=begins)
+    time.move(seconds=REFRESH_SECONDS)
+    assert (await peppers.get_current()) == old
+    assert (await peppers.find(new.version)).version == new.version
+    time.move(seconds=9 * REFRESH_SECONDS)
+
+    assert (await peppers.get_current()).version == new.version
+
+
+async def test_a_version_that_ends_is_not_used_any_more_though_nobody_asked_the_store(
+    peppers, secret_store, time
+):
+    old = await peppers.get_current()
+    ending = secret_store.set("pepper", "of today", expires=time.now() + timedelta(seconds=90))
+    time.move(seconds=REFRESH_SECONDS)
+    assert (await peppers.get_current()).version == ending.version
+    time.move(seconds=30)
+
+    assert (await peppers.get_current()) == old
 
 
 async def test_a_disabled_version_is_gone(peppers, secret_store, rotate_pepper, time):
