@@ -25,7 +25,7 @@ from tenants.jwt_checks import (
     get_time,
     parse_jwt,
 )
-from tenants.oauth.clients import Client, client_of, find_declared_client
+from tenants.oauth.clients import Client, client_of, find_declared_client, narrow_scopes
 from tenants.oauth.metadata import Endpoints
 from tenants.signing_keys import SigningAlgorithm, SigningKey, SigningKeys
 from tenants.tenant import Scope, Tenant
@@ -128,7 +128,9 @@ class AccessTokenVerifier:
         client = client_of(credential) if credential else find_declared_client(tenant, checked.client_id)
         if client is None:
             return None
-        return Principal(tenant.id, client.client_id, checked.scopes, PrincipalKind.ACCESS_TOKEN)
+        # A tenant's settings may let a workload do less by now than when the token was issued.
+        scopes = narrow_scopes(client, checked.scopes)
+        return Principal(tenant.id, client.client_id, scopes, PrincipalKind.ACCESS_TOKEN)
 
     async def _check(self, tenant: Tenant, token: str) -> _Checked:
         """Check all that does not change while a token lives, once; and what does, each time."""

@@ -59,6 +59,14 @@ def find_declared_client(tenant: Tenant, client_id: str) -> Client | None:
     return next((client for client in declared if client.client_id == client_id), None)
 
 
+def narrow_scopes(client: Client, granted: frozenset[Scope]) -> frozenset[Scope]:
+    """Return what a token may still do, whose client may have less by now than when it was issued."""
+    included = frozenset(_INCLUDED[client.scope])
+    if granted <= included:
+        return granted
+    return included.intersection({one for scope in granted for one in _INCLUDED[scope]})
+
+
 def grant_scopes(client: Client, requested: tuple[str, ...]) -> tuple[Scope, ...]:
     """Decide what a token may do: what is asked for, or else all that the client may.
 
@@ -67,7 +75,8 @@ def grant_scopes(client: Client, requested: tuple[str, ...]) -> tuple[Scope, ...
     """
     if not requested:
         return (client.scope,)
-    granted = tuple(scope for scope in _INCLUDED[client.scope] if scope in requested)
+    included = _INCLUDED[client.scope]
+    granted = tuple(scope for scope in included if scope in requested)
     if len(granted) != len(set(requested)):
-        raise InvalidScope(f"This client may have: {' '.join(_INCLUDED[client.scope])}.")
+        raise InvalidScope(f"This client may have: {' '.join(included)}.")
     return granted

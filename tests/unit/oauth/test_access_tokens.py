@@ -272,6 +272,27 @@ async def test_scopes_are_the_tokens(access_tokens, tenant, claims):
         assert found.scopes == scopes
 
 
+async def test_token_may_do_no_more_than_its_client_may_now(access_tokens, claims):
+    """The settings took the right to write from a workload: its tokens of before cannot write either."""
+    from tenants.oauth.clients import federated_client
+
+    trusted = FederatedIssuer(
+        issuer="https://login.example/v2.0",
+        jwks_url="https://login.example/keys",
+        subject="workload",
+        audience="api://app",
+    )
+    client_id = federated_client(trusted).client_id
+    token = sign(claims, client_id=client_id, sub=client_id, scope="scim")
+    reader = trusted.model_copy(update={"scope": Scope.SCIM_READ})
+    scopes = []
+    for issuer in (trusted, reader):
+        settled = Tenant(id=TENANT, name="Contoso", federated_issuers=(issuer,))
+        scopes.append((await access_tokens.verify(settled, "bearer", token)).scopes)
+
+    assert scopes == [{Scope.SCIM}, {Scope.SCIM_READ}]
+
+
 async def test_token_lives_through_a_rotation(
     access_tokens, tenant, signing_keys, endpoints, client, time, add_signing_key
 ):
