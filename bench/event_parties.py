@@ -153,8 +153,8 @@ class Client:
             assert answer.status == 201, await answer.text()
             return dict(await answer.json())
 
-    async def make_tenant(self, number: int, users: int = USERS_PER_TENANT) -> Tenant:
-        made = await self.operate("tenants", {"name": f"Tenant {number}"})
+    async def make_tenant(self, number: int, users: int = USERS_PER_TENANT, **settings: Any) -> Tenant:
+        made = await self.operate("tenants", {"name": f"Tenant {number}", **settings})
         issued = await self.operate(f"tenants/{made['tenant_id']}/credentials", {})
         tenant = Tenant(made["tenant_id"], issued["token"])
         for index in range(users):
