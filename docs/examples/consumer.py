@@ -251,7 +251,7 @@ class Copy:
                     self.store(resource)
                 there = {resource["id"] for resource in resources}
                 for one in roles:
-                    # The list follows the events: it may still have somebody who was deleted before our cursor.
+                    # The list follows the events: it may still have who was deleted before our cursor.
                     if one["userId"] in there:
                         self.save_roles(one["userId"], sortable(one["version"]), one["roles"])
                 self.db.execute("INSERT OR REPLACE INTO place VALUES (1, ?, NULL, 0)", (cursor,))

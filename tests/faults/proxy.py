@@ -92,12 +92,12 @@ class FaultProxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self.port = self._started.result(timeout=10)
+        self.port = self._started.result(timeout=60)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=60)
 
     def _run(self) -> None:
         try:

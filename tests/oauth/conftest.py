@@ -89,7 +89,7 @@ def issuer_in_a_thread() -> Iterator[Issuer]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
-    assert started.wait(10)
+    assert started.wait(60)
     issuer, loop, stop = found
     try:
         yield issuer

@@ -20,7 +20,7 @@ def visit(url: str, trust: Path) -> bool:
 
 
 def _visit(url: str, trust: Path) -> None:
-    page = requests.get(url, verify=str(trust), timeout=10).text
+    page = requests.get(url, verify=str(trust), timeout=60).text
     action = unescape(re.findall(r'action="([^"]*)"', page)[0])
     fields = {name: unescape(value) for name, value in re.findall(r'name="([^"]*)" value="([^"]*)"', page)}
-    requests.post(action, data=fields, timeout=10).raise_for_status()
+    requests.post(action, data=fields, timeout=60).raise_for_status()

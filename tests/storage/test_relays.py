@@ -31,7 +31,7 @@ async def relays(table: TableClient, hints: TableClient) -> AsyncIterator[Backgr
 
 
 async def until_sequence(table: TableClient, partition: str, sequence: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await last_sequence(table, partition) < sequence:  # noqa: ASYNC110 - a background task's work
             await asyncio.sleep(0.02)
 
@@ -84,7 +84,7 @@ async def test_a_tenant_is_hinted_at_once_a_minute(
 ) -> None:
     now = [0.0]
     relays = BackgroundRelays(table, hints, clock=lambda: now[0])
-    times: list[str] = []
+    written: list[str] = []
     for seconds in (0.0, 59.9, 60.0):
         now[0] = seconds
         await write_events(table, partition, 1, seed=int(seconds))
@@ -93,9 +93,9 @@ async def test_a_tenant_is_hinted_at_once_a_minute(
             await asyncio.sleep(0.01)
         (hint,) = await hints.range(HINTS_PARTITION, "", "~")
         assert hint["RowKey"] == partition
-        times.append(hint["t"])
+        written.append(hint["etag"])
 
-    assert times[0] == times[1] < times[2]
+    assert written[0] == written[1] != written[2]
     await relays.close()
 
 
@@ -117,12 +117,12 @@ async def test_closing_waits_no_longer_than_it_may(
     azurite: Azurite, table: TableClient, partition: str
 ) -> None:
     await write_events(table, partition, 10)
-    with FaultProxy(azurite.table_port, rates={Fault.DELAY: 1.0}, methods={"GET"}, delay_seconds=1) as proxy:
+    with FaultProxy(azurite.table_port, rates={Fault.DELAY: 1.0}, methods={"GET"}, delay_seconds=60) as proxy:
         async with TableAccount(proxy.redirect(azurite.connection_string)) as account:
             relays = BackgroundRelays(account.table(table.name))
             relays.start(partition)
 
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(20):
                 await relays.close(timeout_seconds=0.1)
 
     assert not relays._tasks

@@ -10,7 +10,7 @@ import pytest
 from gateway import provisioning_log, scim_endpoint, timers
 from gateway.provisioning_log import split_resource_path
 from scim.storage import history, keys
-from scim.storage.changes import relay
+from scim.storage.changes import RelayOutcome, relay
 from scim.storage.errors import StorageError
 from scim.storage.operations import OperationClock
 from tests.unit.gateway.conftest import make_request, read
@@ -42,8 +42,20 @@ class Client:
 
     async def settle(self):
         """Have everything logged that was done."""
-        await relay(self.application.scim_table, keys.partition(self.tenant_id))
+        await self.relay()
         await self.application.failures.flush()
+
+    async def relay(self):
+        """Have every change in the feed: a relay that is slower than the process's own stops half way."""
+        partition = keys.partition(self.tenant_id)
+        while await relay(self.application.scim_table, partition) is not RelayOutcome.EMPTY:
+            pass
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch):
+    """Failures are written when a test says so: nothing is half written beside it."""
+    monkeypatch.setattr(provisioning_log, "FLUSH_SECONDS", 600.0)
 
 
 @pytest.fixture
@@ -197,7 +209,7 @@ async def test_failures_are_written_within_seconds_and_when_the_process_ends(cli
     [task] = client.application.failures._tasks
     await task
     first = (await read_log(client)).json["entries"]
-    monkeypatch.setattr(provisioning_log, "FLUSH_SECONDS", 60.0)
+    monkeypatch.setattr(provisioning_log, "FLUSH_SECONDS", 600.0)
     await client.create("")
     await client.application.failures.close()
 
@@ -253,7 +265,7 @@ async def test_a_failure_that_is_written_between_two_pages_does_not_follow_what_
     await client.create("ada")
     await client.create("bob")
     await client.create("bob")  # refused, and not written yet
-    await relay(client.application.scim_table, keys.partition(client.tenant_id))
+    await client.relay()
     first = (await read_log(client, count=1)).json
     await client.settle()
     second = (await read_log(client, after=first["after"])).json["entries"]
