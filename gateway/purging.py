@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from events.forgetting import forget_tenant
+from events.role_keeping import PASS_SECONDS_MAX, RESERVE_SECONDS
 from gateway.application import TENANTS_TABLE, Application
 from gateway.tables import ScimTable
 from scim.storage import keys
@@ -46,7 +47,11 @@ def open_purges(application: Application) -> Purges:
 def _find_settle(application: Application) -> timedelta:
     if application.is_local:
         return _LOCAL_SETTLE
-    return timedelta(seconds=FRESH_SECONDS + application.settings.request_seconds_max + 5.0)
+    # A request that an instance with an old cache takes, or a pass over roles that has just begun.
+    seconds = max(
+        FRESH_SECONDS + application.settings.request_seconds_max, PASS_SECONDS_MAX + RESERVE_SECONDS
+    )
+    return timedelta(seconds=seconds + 5.0)
 
 
 async def _erase(
