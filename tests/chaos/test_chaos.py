@@ -65,7 +65,7 @@ def running(job: Job) -> Iterator[subprocess.Popen[bytes]]:
 
 def wait_for_log(path: Path, lines: int, process: subprocess.Popen[bytes]) -> None:
     """Wait until a worker is in the middle of its work."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 100
     while time.monotonic() < until and process.poll() is None:
         if path.exists() and path.read_bytes().count(b"\n") >= lines:
             return

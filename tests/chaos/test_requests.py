@@ -26,6 +26,8 @@ from tests.storage.directories import open_directory
 from tests.unit.scim.clients import Answer, Client
 
 WORK_SECONDS = 5.0
+# Of each writer, however slow the machine.
+CHANGES_MIN = 25
 USERS = 6
 GROUPS = 2
 # Each writer has an attribute of every user, and a member of every group, to itself.
@@ -59,7 +61,7 @@ class Writer:
     number: int = 0
 
     async def work(self, until: float) -> None:
-        while time.monotonic() < until:
+        while time.monotonic() < until or self.number < CHANGES_MIN:
             self.number += 1
             change = self.generator.choice((self.rewrite, self.rewrite, self.join_or_leave, self.come_and_go))
             await change()

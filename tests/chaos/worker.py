@@ -40,6 +40,8 @@ from tests.contract.directory import group, user
 USER, GROUP = ResourceName.USER, ResourceName.GROUP
 
 NAMES = 150
+# It works on until it has begun so many, however slow the machine.
+CHANGES_MIN = 60
 REQUEST_SECONDS = 12.0
 # As many as the protocol makes before it answers 409.
 ATTEMPTS_MAX = 10
@@ -69,7 +71,7 @@ class Job:
         name: Of this worker; begins its correlation ids.
         seed: Of its choices.
         skew_seconds: How far its clock is off.
-        seconds: How long it works.
+        seconds: How long it works, at least.
         log: Where it writes.
     """
 
@@ -123,7 +125,7 @@ class Worker:
             self.change_group: 8,
             self.delete_group: 1,
         }
-        while time.monotonic() < until:
+        while time.monotonic() < until or self._number < CHANGES_MIN:
             (change,) = self._random.choices(list(changes), list(changes.values()))
             await self._do(change)
 

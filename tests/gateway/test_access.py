@@ -1,6 +1,5 @@
 """Who gets in, over HTTP: every refusal is a SCIM error, and all refusals are the same answer."""
 
-import asyncio
 import base64
 import json
 import uuid
@@ -185,35 +184,6 @@ async def test_a_settings_change_reaches_the_protocol(operator):
     assert [role["value"] for role in made.json["roles"]] == ["reader"]
 
 
-async def test_a_tenant_has_its_own_rate(operator):
-    """Above it a client is told when to come back; the other tenants do not notice."""
-    slow, other = await operator.create(requests_per_second=25), await operator.create()
-    answers = await asyncio.gather(*(slow.send("GET", "/Users/x") for _ in range(120)))
-    limited = [answer for answer in answers if answer.status == 429]
-
-    assert {answer.status for answer in answers} == {404, 429}
-    assert limited[0].headers["Retry-After"] == "1"
-    assert limited[0].json["schemas"] == [ERROR]
-    assert (await other.send("GET", "/Users")).status == 200
-
-
-async def test_reading_events_has_a_rate_of_its_own(operator):
-    """An application that reads too fast takes nothing from the identity provider."""
-    tenant = await operator.create(requests_per_second=25)
-    events = tenant.url.replace("/scim/", "/events/")
-    headers = {"Authorization": f"Bearer {tenant.token}"}
-    answers = await asyncio.gather(
-        *(send(operator.session, "GET", events, None, headers) for _ in range(120))
-    )
-    made = await tenant.create_user("ada")
-    limited = [answer for answer in answers if answer.status == 429]
-
-    assert {answer.status for answer in answers} == {200, 429}
-    assert limited[0].headers["Retry-After"] == "1"
-    assert limited[0].headers["Content-Type"].startswith("application/problem+json")
-    assert made.status == 201
-
-
 async def test_guessing_is_throttled_and_locks_nobody_out(operator, tenant):
     async def guess():
         headers = {"X-Forwarded-For": "192.0.2.77"}
@@ -222,7 +192,7 @@ async def test_guessing_is_throttled_and_locks_nobody_out(operator, tenant):
     answers = [await guess() for _ in range(60)]
 
     assert {answer.status for answer in answers} == {401, 429}
-    assert int(answers[-1].headers["Retry-After"]) >= 1
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in answers if answer.status == 429)
     same_source = await tenant.send("GET", "/Users", **{"X-Forwarded-For": "192.0.2.77"})
     assert same_source.status == 200
 
