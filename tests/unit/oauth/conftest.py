@@ -9,6 +9,7 @@ import pytest
 
 from gateway.tables import ScimTable
 from scim.storage.table_account import TableAccount
+from tenants import issuer_keys as issuer_keys_module
 from tenants.cache import Cache
 from tenants.credentials import Credentials
 from tenants.issuer_keys import IssuerKeyCache
@@ -65,7 +66,10 @@ async def issuer():
 
 
 @pytest.fixture
-async def issuer_keys(time):
+async def issuer_keys(time, monkeypatch):
+    """A new answer is waited for on any machine; the tests of slow issuers set limits of their own."""
+    monkeypatch.setattr(issuer_keys_module, "WAIT_SECONDS_MAX", 60.0)
+    monkeypatch.setattr(issuer_keys_module, "TIMEOUT_SECONDS", 60.0)
     async with aiohttp.ClientSession() as session:
         yield IssuerKeyCache(session, monotonic=time.monotonic)
 

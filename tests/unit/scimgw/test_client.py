@@ -26,10 +26,12 @@ def answering(answer) -> Iterator[tuple[str, list[web.BaseRequest]]]:
         yield url, seen
 
 
-def free_url() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+@pytest.fixture
+def silent_url() -> Iterator[str]:
+    """A URL at which nobody listens, and nobody else begins to: the port is taken."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 def note(folder, url: str, token: str = "the-noted-token") -> dict[str, str]:
@@ -37,8 +39,8 @@ def note(folder, url: str, token: str = "the-noted-token") -> dict[str, str]:
     return {"SCIMGW_STATE_DIR": str(folder)}
 
 
-def test_nothing_listening_asks_for_make_serve(run):
-    ran = run("tenants", "list", SCIMGW_URL=free_url(), SCIMGW_OPERATOR_TOKEN="t")
+def test_nothing_listening_asks_for_make_serve(run, silent_url):
+    ran = run("tenants", "list", SCIMGW_URL=silent_url, SCIMGW_OPERATOR_TOKEN="t")
 
     assert ran.status == 1
     assert "is `make serve` running?" in ran.err
@@ -104,9 +106,9 @@ def test_a_token_in_the_clear_is_warned_of(monkeypatch, capsys):
     assert "http://gateway.example.com is not https" in warnings[0]
 
 
-def test_a_proxy_is_not_asked_for_this_machine(run):
+def test_a_proxy_is_not_asked_for_this_machine(run, silent_url):
     with answering(lambda _: web.json_response({"tenants": []})) as (url, _):
-        ran = run("tenants", "list", SCIMGW_URL=url, SCIMGW_OPERATOR_TOKEN="t", HTTP_PROXY=free_url())
+        ran = run("tenants", "list", SCIMGW_URL=url, SCIMGW_OPERATOR_TOKEN="t", HTTP_PROXY=silent_url)
 
     assert ran.status == 0, ran.err
 

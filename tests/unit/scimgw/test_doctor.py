@@ -46,9 +46,10 @@ def test_people_get_a_table(scimgw):
 
 
 def test_a_gateway_that_is_not_there_is_told(run):
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    ran = run("doctor", "--json", SCIMGW_URL=f"http://127.0.0.1:{port}", SCIMGW_OPERATOR_TOKEN="t")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        ran = run("doctor", "--json", SCIMGW_URL=url, SCIMGW_OPERATOR_TOKEN="t")
 
     assert ran.status == 1
     assert (levels(ran)["health"], levels(ran)["operator"]) == ("failing", "failing")

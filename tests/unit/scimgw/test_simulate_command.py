@@ -199,9 +199,7 @@ def test_a_url_without_a_scim_root_ends_the_run_at_once(run, scim_server):
 def test_a_server_that_is_not_there_is_told(run):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
-
-    ran = run("simulate", "okta", "--url", url)
+        ran = run("simulate", "okta", "--url", f"http://127.0.0.1:{probe.getsockname()[1]}")
 
     assert ran.status == 1
     assert "cannot be reached" in ran.out

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import statistics
 import time as clock
 from dataclasses import dataclass
 
@@ -339,7 +338,10 @@ async def test_refusals_make_the_same_reads_for_every_tenant(
 
 
 async def test_refusals_take_the_same_time(setup):
-    """Generous, since this machine is shared: medians of a warm instance within 0.5 ms of each other."""
+    """Generous, since this machine is shared: on a warm instance within 0.5 ms of each other.
+
+    Of the fast attempts: a busy machine makes others slower, and tells nothing by that.
+    """
     samples = {"active": [], "suspended": [], "unknown": [], "wrong": []}
     [credential] = await setup.credentials.find_all(A)
     tokens = {
@@ -355,8 +357,8 @@ async def test_refusals_take_the_same_time(setup):
             await setup.refuse(tenant_id, f"Bearer {token}", f"source {round_number}")
             samples[name].append(clock.perf_counter() - start)
 
-    medians = [statistics.median(times) for times in samples.values()]
-    assert max(medians) - min(medians) < 0.000_5
+    fast = [sorted(times)[len(times) // 8] for times in samples.values()]
+    assert max(fast) - min(fast) < 0.000_5
 
 
 async def test_many_requests_at_once_are_independent(setup):
