@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from events.cursors import Cursor
@@ -24,6 +25,7 @@ from events.webhook_secrets import Generation, WebhookSecrets
 from scim.storage import keys
 from scim.storage.changes import read_feed
 from scim.storage.errors import StorageError
+from scim.storage.keyed_tasks import KeyedTasks
 from scim.storage.parallel import parallel_map
 from scim.storage.table_client import Change, ChangeKind, TableClient
 
@@ -104,11 +106,10 @@ class Deliveries:
         self._find_tenant = find_tenant
         self._base_url = base_url
         self._clock = clock
-        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._again: set[tuple[str, str]] = set()
+        # By the tenant's partition and the receiver; no receiver for what begins deliveries.
+        self._tasks = KeyedTasks[tuple[str, str]]("delivery_interrupted")
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._hinted_at: dict[str, float] = {}
-        self._closing = asyncio.Event()
 
     @property
     def _receivers(self) -> Receivers:
@@ -119,21 +120,15 @@ class Deliveries:
         now = self._clock()
         if now - self._hinted_at.get(partition, -HINT_INTERVAL_SECONDS) >= HINT_INTERVAL_SECONDS:
             self._hinted_at[partition] = now
-            self._run((partition, "hint"), self._hint(partition))
+            self._tasks.start((partition, "hint"), partial(self._hint, partition))
 
     def grown(self, partition: str) -> None:
         """Deliver a tenant's new events soon. Returns at once; this is what a relay calls."""
-        self._run((partition, ""), self._start_streams(partition))
+        self._tasks.start((partition, ""), partial(self._start_streams, partition))
 
-    async def close(self, timeout_seconds: float = 5.0) -> None:
+    async def close(self) -> None:
         """Finish what is under way, and start nothing more."""
-        self._closing.set()
-        tasks = list(self._tasks.values())
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=timeout_seconds)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await self._tasks.close()
 
     async def sweep_hinted(self, until: float) -> int:
         """Deliver for the tenants that hints name; return for how many something is left."""
@@ -162,52 +157,29 @@ class Deliveries:
 
         return (await parallel_map(sweep, partitions, _SWEPT_TOGETHER)).count(False)
 
-    def _run(self, key: tuple[str, str], work: Awaitable[None]) -> asyncio.Task[None] | None:
-        """Run one task a key; what comes while it runs makes it run again."""
-        if self._closing.is_set() or key in self._tasks:
-            if not self._closing.is_set():
-                self._again.add(key)
-            with suppress(AttributeError):
-                work.close()  # type: ignore[attr-defined]
-            return self._tasks.get(key)
-
-        async def run() -> None:
-            try:
-                await work
-            except Exception:
-                # What was not delivered is found by the timer, which reports it if the reason lasts.
-                _log.warning("delivery_interrupted partition=%s", key[0], exc_info=True)
-            finally:
-                del self._tasks[key]
-                self._again.discard(key)
-
-        task = asyncio.ensure_future(run())
-        self._tasks[key] = task
-        return task
-
     async def _start_streams(self, partition: str) -> None:
         key = (partition, "")
         while True:
-            await self._pause(DEBOUNCE_SECONDS)
-            self._again.discard(key)
+            await self._tasks.pause(DEBOUNCE_SECONDS)
+            self._tasks.take_again(key)
             tenant = await self._find_tenant(keys.tenant_id(partition))
             if tenant is None or not tenant.is_active:
                 return
             for receiver in await self._serving(tenant):
                 self._start_stream(tenant, receiver)
-            if key not in self._again:
+            if not self._tasks.take_again(key):
                 return
 
     def _start_stream(self, tenant: TenantEvents, receiver: Receiver) -> asyncio.Task[None] | None:
         key = (keys.partition(tenant.tenant_id), receiver.id)
-        return self._run(key, self._serve(key, tenant, receiver))
+        return self._tasks.start(key, partial(self._serve, key, tenant, receiver))
 
     async def _serve(self, key: tuple[str, str], tenant: TenantEvents, receiver: Receiver) -> None:
         busy = 0
         slots = self._slots.setdefault(receiver.id, asyncio.Semaphore(SLOTS_PER_RECEIVER))
-        while not self._closing.is_set():
+        while not self._tasks.is_closing:
             async with slots:
-                self._again.discard(key)
+                self._tasks.take_again(key)
                 current = next((one for one in await self._receivers.known() if one.id == receiver.id), None)
                 if current is None or not current.is_active:
                     return
@@ -217,13 +189,13 @@ class Deliveries:
                 busy += 1
                 if busy > BUSY_TRIES_MAX:
                     return
-                await self._pause(BUSY_SECONDS)
+                await self._tasks.pause(BUSY_SECONDS)
             elif tally.next_try is not None:
                 left = tally.next_try - self._delivery.now()
                 if left > RETRY_HERE:
                     return
-                await self._pause(max(left.total_seconds(), 0.0))
-            elif not (tally.has_more or key in self._again):
+                await self._tasks.pause(max(left.total_seconds(), 0.0))
+            elif not (tally.has_more or self._tasks.take_again(key)):
                 return
 
     async def _serving(self, tenant: TenantEvents) -> list[Receiver]:
@@ -332,7 +304,3 @@ class Deliveries:
                 return
         hint = Change(ChangeKind.UPSERT, partition, {"t": datetime.now(UTC).isoformat()})
         await self._hints.submit(HINTS_PARTITION, [hint])
-
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._closing.wait(), seconds)

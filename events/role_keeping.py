@@ -6,12 +6,13 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from events.role_pass import ACTOR, keep_roles
 from events.roles import RoleRules
-from scim.documents import Throttled
 from scim.profile import Caller
+from scim.storage.keyed_tasks import KeyedTasks
 from scim.storage.operations import OperationClock
 from scim.storage.partition import Partition, open_partition
 from scim.storage.role_assignments import RoleAssignment, RolesClaimed, read_assignments
@@ -65,24 +66,16 @@ class RoleKeeping:
         self._has_rules = has_rules
         self._load_rules = load_rules
         self._on_commit = on_commit
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._again: set[str] = set()
+        self._tasks = KeyedTasks[str]("roles_not_kept")
         self._slots = asyncio.Semaphore(PASSES_MAX)
-        self._closing = asyncio.Event()
 
     def grown(self, partition: str) -> None:
         """Keep a tenant's roles soon, if it has settings for them. Returns at once; a relay calls this."""
-        self._start(partition, is_asked=False)
+        self._tasks.start(partition, partial(self._run, partition, is_asked=False))
 
     def changed(self, partition: str) -> None:
         """Keep a tenant's roles soon, for its settings were changed: maybe to none. Returns at once."""
-        self._start(partition, is_asked=True)
-
-    def _start(self, partition: str, *, is_asked: bool) -> None:
-        if partition in self._tasks:
-            self._again.add(partition)
-        elif not self._closing.is_set():
-            self._tasks[partition] = asyncio.create_task(self._run(partition, is_asked=is_asked))
+        self._tasks.start(partition, partial(self._run, partition, is_asked=True))
 
     async def keep(self, partition: str, until: float) -> bool:
         """Keep a tenant's roles now; returns whether they are up to date. This is what timers call."""
@@ -94,7 +87,7 @@ class RoleKeeping:
                     lambda: self._load_rules(partition),
                     until=end,
                 )
-            await self._pause(plan_pause(attempt, 0.0, random.random()))  # noqa: S311 - no secret
+            await self._tasks.pause(plan_pause(attempt, 0.0, random.random()))  # noqa: S311 - no secret
         return False
 
     async def read(self, partition: str, after: str, count: int) -> list[RoleAssignment]:
@@ -119,41 +112,21 @@ class RoleKeeping:
             _log.exception("roles_not_kept partition=%s", partition)
             return False
 
-    async def close(self, timeout_seconds: float = 5.0) -> None:
+    async def close(self) -> None:
         """Finish what is under way, and start nothing more."""
-        self._closing.set()
-        tasks = list(self._tasks.values())
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=timeout_seconds)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await self._tasks.close()
 
     async def _run(self, partition: str, *, is_asked: bool) -> None:
-        try:
-            if not is_asked and not await self._has_rules(partition):
-                return
-            is_kept = False
-            while not (is_kept and partition not in self._again) and not self._closing.is_set():
-                await self._pause(DEBOUNCE_SECONDS)
-                self._again.discard(partition)
-                async with self._slots:
-                    is_kept = await self.keep(partition, float("inf"))
-        except Throttled:
-            _log.warning("roles_wait partition=%s", partition)
-        except Exception:
-            # The events stay in the feed; the timer's pass reports it if the reason lasts.
-            _log.warning("roles_not_kept partition=%s", partition, exc_info=True)
-        finally:
-            self._again.discard(partition)
-            del self._tasks[partition]
+        if not is_asked and not await self._has_rules(partition):
+            return
+        is_kept = False
+        while not (is_kept and not self._tasks.take_again(partition)) and not self._tasks.is_closing:
+            await self._tasks.pause(DEBOUNCE_SECONDS)
+            self._tasks.take_again(partition)
+            async with self._slots:
+                is_kept = await self.keep(partition, float("inf"))
 
     def _open(self, partition: str, deadline: float) -> Partition:
         return open_partition(
             self._client, partition, self._clock, _CALLER, deadline, on_commit=self._on_commit
         )
-
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._closing.wait(), seconds)

@@ -94,7 +94,7 @@ async def _is_relayed(client: TableClient, partition: str, until: float, clock: 
         return await relay(client, partition, until=until, clock=clock) is RelayOutcome.EMPTY
     except Exception:
         # One tenant's trouble must not keep the others' events back.
-        _log.exception("relay_failed", extra={"partition": partition})
+        _log.exception("relay_failed partition=%s", partition)
         return False
 
 
@@ -102,7 +102,7 @@ async def _remove_hint(hints: TableClient, hint: Entity) -> None:
     try:
         await hints.submit(HINTS_PARTITION, [Change(ChangeKind.DELETE, hint["RowKey"], etag=hint["etag"])])
     except StorageError:
-        _log.info("hint_kept", extra={"partition": hint["RowKey"]})
+        _log.info("hint_kept partition=%s", hint["RowKey"])
 
 
 async def expire_feed(

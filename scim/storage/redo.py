@@ -71,7 +71,7 @@ async def finish_own(partition: Partition, journal: Journal, delta: Delta) -> No
 
 def log_left(journal: Journal, failure: Exception) -> None:
     """Log that a journal stays unfinished, for the next who comes across it."""
-    _log.warning("journal_left", extra={"operation": journal.operation, "reason": type(failure).__name__})
+    _log.warning("journal_left operation=%s reason=%s", journal.operation, type(failure).__name__)
 
 
 async def _finish(partition: Partition, journal: Journal, delta: Delta, *, is_fresh: bool) -> None:

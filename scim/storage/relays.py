@@ -10,10 +10,12 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from scim.storage.changes import RelayOutcome, relay
 from scim.storage.changesets import Change, ChangeKind
+from scim.storage.keyed_tasks import CLOSE_SECONDS, KeyedTasks
 from scim.storage.table_client import TableClient
 
 # The partition of the hints. The row key is the tenant's partition key.
@@ -56,60 +58,35 @@ class BackgroundRelays:
         self._hints = hints
         self._on_relayed = on_relayed
         self._clock = clock
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._again: set[str] = set()
+        self._tasks = KeyedTasks[str]("relay_failed")
         self._hinted_at: dict[str, float] = {}
         self._slots = asyncio.Semaphore(RELAYS_MAX)
-        self._closing = asyncio.Event()
 
     def start(self, partition: str) -> None:
         """Have a tenant's events relayed soon. Returns at once; this is what a commit calls."""
-        if partition in self._tasks:
-            self._again.add(partition)
-        elif not self._closing.is_set():
-            self._tasks[partition] = asyncio.create_task(self._run(partition))
+        self._tasks.start(partition, partial(self._run, partition))
 
-    async def close(self, timeout_seconds: float = 5.0) -> None:
+    async def close(self, timeout_seconds: float = CLOSE_SECONDS) -> None:
         """Finish what was started, without further delay, and start nothing more.
 
         Args:
             timeout_seconds: After this time what still runs is broken off; hints and sweeps find it.
         """
-        self._closing.set()
-        tasks = list(self._tasks.values())
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=timeout_seconds)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await self._tasks.close(timeout_seconds)
 
     async def _run(self, partition: str) -> None:
-        try:
-            await self._hint(partition)
-            losses = 0
-            while losses < _LOSSES_MAX:
-                await self._debounce()
-                self._again.discard(partition)
-                async with self._slots:
-                    outcome = await relay(self._client, partition)
-                if self._on_relayed is not None:
-                    self._on_relayed(partition)
-                losses = losses + 1 if outcome is RelayOutcome.LOST else 0
-                if outcome is RelayOutcome.EMPTY and partition not in self._again:
-                    return
-        except Exception:
-            # The events stay in the outbox; the timer's relay reports it if the reason lasts.
-            _log.warning("relay_failed", extra={"partition": partition}, exc_info=True)
-        finally:
-            self._again.discard(partition)
-            del self._tasks[partition]
-
-    async def _debounce(self) -> None:
-        try:
-            await asyncio.wait_for(self._closing.wait(), DEBOUNCE_SECONDS)
-        except TimeoutError:
-            return
+        await self._hint(partition)
+        losses = 0
+        while losses < _LOSSES_MAX:
+            await self._tasks.pause(DEBOUNCE_SECONDS)
+            self._tasks.take_again(partition)
+            async with self._slots:
+                outcome = await relay(self._client, partition)
+            if self._on_relayed is not None:
+                self._on_relayed(partition)
+            losses = losses + 1 if outcome is RelayOutcome.LOST else 0
+            if outcome is RelayOutcome.EMPTY and not self._tasks.take_again(partition):
+                return
 
     async def _hint(self, partition: str) -> None:
         now = self._clock()
@@ -123,4 +100,4 @@ class BackgroundRelays:
             await self._hints.submit(HINTS_PARTITION, [hint])
         except Exception:
             # A hint only helps after a crash; the relay itself must go on without one.
-            _log.warning("hint_failed", extra={"partition": partition}, exc_info=True)
+            _log.warning("hint_failed partition=%s", partition, exc_info=True)

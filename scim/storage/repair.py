@@ -32,7 +32,7 @@ async def repair(partition: Partition, finding: Finding) -> bool:
         if changes:
             await partition.write(changes)
     except (StorageError, Throttled) as failure:
-        _log.warning("repair_failed", extra={"kind": finding.kind.name, "reason": type(failure).__name__})
+        _log.warning("repair_failed kind=%s reason=%s", finding.kind.name, type(failure).__name__)
         return False
     return changes is not None
 

@@ -68,7 +68,7 @@ async def sweep_journals(
             done = await _sweep(partition, now())
         except Exception:
             # One tenant's trouble must not keep the others' journals back.
-            _log.exception("sweep_failed", extra={"partition": key})
+            _log.exception("sweep_failed partition=%s", key)
             left += 1
         else:
             finished += done[0]

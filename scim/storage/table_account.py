@@ -83,5 +83,5 @@ def is_known_release(release: str) -> bool:
     """Tell whether our codec sends what this release of the SDK sends."""
     if release.startswith(SDK_RELEASE):
         return True
-    _log.warning("table_codec_fallback", extra={"sdk_release": release})
+    _log.warning("table_codec_fallback sdk_release=%s", release)
     return False

@@ -89,7 +89,7 @@ async def test_a_tenant_is_hinted_at_once_a_minute(
         now[0] = seconds
         await write_events(table, partition, 1, seed=int(seconds))
         relays.start(partition)
-        while relays._tasks:  # noqa: ASYNC110 - a background task's work
+        while not relays._tasks.is_idle:  # noqa: ASYNC110 - a background task's work
             await asyncio.sleep(0.01)
         (hint,) = await hints.range(HINTS_PARTITION, "", "~")
         assert hint["RowKey"] == partition
@@ -110,7 +110,7 @@ async def test_closing_finishes_what_was_started_and_starts_no_more(
     assert await last_sequence(table, partition) == 100
     await write_events(table, partition, 1, seed=2)
     relays.start(partition)
-    assert not relays._tasks
+    assert relays._tasks.is_idle
 
 
 async def test_closing_waits_no_longer_than_it_may(
@@ -125,7 +125,7 @@ async def test_closing_waits_no_longer_than_it_may(
             async with asyncio.timeout(20):
                 await relays.close(timeout_seconds=0.1)
 
-    assert not relays._tasks
+    assert relays._tasks.is_idle
 
 
 async def test_trouble_is_logged_and_nothing_else(
@@ -134,11 +134,14 @@ async def test_trouble_is_logged_and_nothing_else(
     """No such table, neither of data nor of hints: no request may suffer from it."""
     relays = BackgroundRelays(account.table("nosuchtable"), account.table("nosuchhints"))
 
-    with caplog.at_level(logging.WARNING, "scim.storage.relays"):
+    with caplog.at_level(logging.WARNING, "scim.storage"):
         relays.start(partition)
         await relays.close()
 
-    assert [record.message for record in caplog.records] == ["hint_failed", "relay_failed"]
+    assert [record.message for record in caplog.records] == [
+        f"hint_failed partition={partition}",
+        f"relay_failed key={partition}",
+    ]
 
 
 async def test_a_relay_that_always_loses_leaves_the_events_to_others(
