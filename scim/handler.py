@@ -12,15 +12,12 @@ differs where that costs or cannot work:
 Routing, permission, conditions, discovery, cursors and the order of bulk operations are the engine's.
 """
 
-import asyncio
-import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
 from scim2_models import (
-    ConflictException,
     Context,
     NotFoundException,
     NotImplementedException,
@@ -46,7 +43,7 @@ from scim.content import (
     validate,
     validate_patch,
 )
-from scim.documents import Directory, Document, JsonObject, MembershipChange, ResourceName, WriteConflict
+from scim.documents import Directory, Document, JsonObject, MembershipChange, ResourceName
 from scim.failures import log_failure, unexpected
 from scim.finder import Finder
 from scim.membership import plan_members, plan_patch
@@ -55,12 +52,9 @@ from scim.projection import Projection, compile_projection
 from scim.provider import Kind
 from scim.query import is_id
 from scim.rendering import Written, list_response, resource_response
+from scim.repetition import repeat_write
 from scim.search import SearchRequest, parse_search
 from scim.service import Service
-
-# Waits between attempts of a write are random, up to the first bound and twice as long each time, in seconds.
-_FIRST_WAIT_SECONDS_MAX: Final = 0.01
-_WAIT_SECONDS_MAX: Final = 0.5
 
 _DISCOVERY: Final = frozenset(
     {
@@ -158,12 +152,12 @@ class Handler(AsyncScimHandler):
         """
         content, members = self._validated(kind, body, Context.RESOURCE_CREATION_REQUEST)
         if kind.resource_name is ResourceName.GROUP:
-            group = await _repeated(lambda: self.directory.create_group(content, members.adds))
+            group = await repeat_write(lambda: self.directory.create_group(content, members.adds))
             return Written(kind, group, has_no_members=not members.adds)
         if self.profile.default_roles and "roles" not in content:
             content["roles"] = [{"value": role} for role in self.profile.default_roles]
         check_required(content, kind.catalogue, self.profile.required_attributes)
-        return Written(kind, await _repeated(lambda: self.directory.create_user(content)))
+        return Written(kind, await repeat_write(lambda: self.directory.create_user(content)))
 
     async def replace_content(
         self, kind: Kind, resource_id: str | None, body: JsonObject, conditions: Conditions
@@ -222,7 +216,7 @@ class Handler(AsyncScimHandler):
             conditions.check(document.version, "DELETE")
             await delete(document)
 
-        await _repeated(attempt)
+        await repeat_write(attempt)
 
     async def _change(
         self,
@@ -250,7 +244,7 @@ class Handler(AsyncScimHandler):
                 )
             return document if content is None else await self.directory.replace_user(document, content)
 
-        return Written(kind, await _repeated(attempt), members.replace_all and not members.adds)
+        return Written(kind, await repeat_write(attempt), members.replace_all and not members.adds)
 
     async def _read(self, kind: Kind, resource_id: str | None) -> Document:
         if resource_id is None or not is_id(resource_id):
@@ -380,21 +374,3 @@ def _precondition(conditions: Conditions, method: str) -> Callable[[Document], o
 
 def _projection(kind: Kind, query: Mapping[str, str]) -> Projection:
     return compile_projection(kind.catalogue, query.get("attributes"), query.get("excludedAttributes"))
-
-
-async def _repeated[Result](attempt: Callable[[], Awaitable[Result]]) -> Result:
-    """Repeat a write until nobody else wrote in between.
-
-    Raises:
-        ConflictException: Ten times somebody did (409).
-    """
-    wait_seconds_max = _FIRST_WAIT_SECONDS_MAX
-    for number in range(limits.WRITE_ATTEMPTS_MAX):
-        if number:
-            await asyncio.sleep(random.uniform(0, wait_seconds_max))  # noqa: S311 - keeps writers apart, no secret
-            wait_seconds_max = min(2 * wait_seconds_max, _WAIT_SECONDS_MAX)
-        try:
-            return await attempt()
-        except WriteConflict:
-            continue
-    raise ConflictException(detail="Too many others are writing this resource at the same time; try again")

@@ -61,5 +61,6 @@ CURSOR_TIMEOUT_SECONDS: Final = 3_600
 # page.
 CURSOR_LENGTH_MAX: Final = 4 * 1024
 
-# Times that a change is applied again because someone else wrote the resource in between.
-WRITE_ATTEMPTS_MAX: Final = 10
+# Times that a change is applied again because someone else wrote the resource in between. Twenty writers of
+# one resource need about ten where the table is slow.
+WRITE_ATTEMPTS_MAX: Final = 20

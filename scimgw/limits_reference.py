@@ -90,7 +90,7 @@ def sections() -> dict[str, list[Limit]]:
             Limit(
                 "Repetitions of a change where others write the same resource",
                 str(limits.WRITE_ATTEMPTS_MAX),
-                "409: the client tries again",
+                "429: the client tries again",
             ),
         ],
         "Queries": [

@@ -598,8 +598,8 @@ async def test_operations_have_a_limit(client: Client):
 async def test_a_write_that_met_another_is_repeated(
     client: Client, method: str, conflicts: int, is_done: bool, monkeypatch: pytest.MonkeyPatch
 ):
-    """Read again, applied again, written again, ten times at most; then 409, never 412."""
-    monkeypatch.setattr("scim.handler._FIRST_WAIT_SECONDS_MAX", 0.0)
+    """Read again, applied again, written again, several times; then 429: nobody asked for a conflict."""
+    monkeypatch.setattr("scim.repetition._FIRST_WAIT_SECONDS_MAX", 0.0)
     assert isinstance(client.directory, MemoryDirectory)
     user_id = await client.create_user("jo")
     body: dict[str, Any] = {"schemas": [USER], "userName": "jo", "title": "x"}
@@ -614,7 +614,8 @@ async def test_a_write_that_met_another_is_repeated(
         assert answer.status in {200, 204}
         assert client.directory.calls["read"] == conflicts + 1
     else:
-        check_error(answer, 409)
+        check_error(answer, 429)
+        assert int(answer.headers["Retry-After"]) > 0
 
 
 # -- permission --------------------------------------------------------------------------------------------
