@@ -63,9 +63,13 @@ class Feed:
         return Cursor(await last_sequence(self._client, self._partition))
 
     async def start(self) -> Cursor:
-        """Return the cursor before the oldest event that is kept."""
+        """Return the cursor before the oldest event that is kept: two requests.
+
+        The end is read first: what comes in between is after it, and not passed over.
+        """
+        end = await self.end()
         rows = await read_feed(self._client, self._partition, 0, 1)
-        return Cursor(rows[0].sequence - 1) if rows else await self.end()
+        return Cursor(rows[0].sequence - 1) if rows else end
 
     async def read(self, cursor: Cursor, count: int, bytes_max: int = PAGE_BYTES_MAX) -> Page:
         """Return up to ``count`` events after a cursor, one at least if there is any.

@@ -1,5 +1,6 @@
 """The feed of one tenant of a running host, as its application sees it."""
 
+import time
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -28,12 +29,14 @@ class Feed:
         headers = {"Authorization": f"Bearer {token or self.token}"}
         return await send(self.tenant.session, method, f"{self.url}{path}", body, headers)
 
-    async def follow(self, cursor, until, count=100):
+    async def follow(self, cursor, until, count=100, seconds=90.0):
         """Read until so many events came, each checked against the schema; return them and the cursor."""
         events = []
+        deadline = time.monotonic() + seconds
         while len(events) < until:
             answer = await self.get(after=cursor, count=count, wait=10)
             assert answer.status == 200, answer
+            assert time.monotonic() < deadline, [event["change"] for event in events]
             assert answer.json["events"] or not answer.json["more"]
             events += [check(event) for event in answer.json["events"]]
             cursor = answer.json["cursor"]

@@ -2,11 +2,13 @@
 
 import asyncio
 import time
+from uuid import uuid4
 
 import pytest
 
 from events import feed
-from events.feed import Arrivals
+from events.feed import Arrivals, Feed
+from events.rendering import Source
 from tests.events.deliverers import make_world
 
 
@@ -67,3 +69,33 @@ async def test_too_many_waits_ask_no_table(world):
 
     assert 0.2 < waited < 50
     assert world.account.transport.requests == requests
+
+
+async def test_start_passes_over_nothing_that_comes_while_it_is_looked_for(world):
+    """A feed that is empty at one look and has events at the next."""
+
+    class Growing:
+        """The tenant's first events are sequenced right after one of the requests."""
+
+        def __init__(self, wanted):
+            self.wanted = wanted
+
+        def __getattr__(self, name):
+            method = getattr(world.feeds, name)
+            if name != self.wanted:
+                return method
+
+            async def call(*arguments, **options):
+                found = await method(*arguments, **options)
+                self.wanted = ""
+                await world.write(3)
+                return found
+
+            return call
+
+    for wanted in ("get", "range"):
+        world.tenant_id = str(uuid4())
+        reader = Feed(Growing(wanted), Source(world.tenant_id, "https://gateway.example"))
+        start = await reader.start()
+
+        assert len((await reader.read(start, 10)).events) == 3

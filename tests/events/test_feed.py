@@ -14,12 +14,17 @@ async def test_every_kind_of_change_is_told_in_order(feed):
     tenant = feed.tenant
     user = (await tenant.create_user("ada", externalId="x1")).json
     group = (await tenant.create_group("admins", members=[{"value": user["id"]}])).json
-    await tenant.patch(f"/Users/{user['id']}", {"op": "replace", "path": "active", "value": False})
     remove = {"op": "remove", "path": f'members[value eq "{user["id"]}"]'}
-    await tenant.patch(f"/Groups/{group['id']}", remove)
-    await tenant.patch(f"/Groups/{group['id']}", {"op": "replace", "path": "displayName", "value": "ops"})
-    await tenant.send("DELETE", f"/Groups/{group['id']}")
-    await tenant.send("DELETE", f"/Users/{user['id']}")
+    answers = [
+        await tenant.patch(f"/Users/{user['id']}", {"op": "replace", "path": "active", "value": False}),
+        await tenant.patch(f"/Groups/{group['id']}", remove),
+        await tenant.patch(
+            f"/Groups/{group['id']}", {"op": "replace", "path": "displayName", "value": "ops"}
+        ),
+        await tenant.send("DELETE", f"/Groups/{group['id']}"),
+        await tenant.send("DELETE", f"/Users/{user['id']}"),
+    ]
+    assert [answer.status for answer in answers] == [200, 204, 204, 204, 204], answers
 
     events, _ = await feed.follow("start", 7)
 
