@@ -1,6 +1,6 @@
 """``python -m bench.large``: a very large group, filled by very large requests; and roles by a large group.
 
-- *members*: so many users join one group by PATCHes of 20,000; then the group is read back whole, one member
+- *members*: so many users join one group by PATCHes of up to 20,000; then the group is read back whole, one member
   leaves and joins again, the feed is counted, and the group is deleted.
 - *roles*: one user at a time joins and leaves a group that gives a role, until the event of its roles has
   arrived; then many join by one PATCH.
@@ -191,7 +191,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--members", type=int, default=100_000)
+    parser.add_argument("--members", type=int, default=20_000)
     parser.add_argument("--patch", type=int, default=20_000, help="members of one PATCH")
     parser.add_argument("--only", choices=["members", "roles"])
     result = {
