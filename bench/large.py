@@ -1,7 +1,7 @@
 """``python -m bench.large``: a very large group, filled by very large requests; and roles by a large group.
 
-- *members*: so many users join one group by PATCHes of up to 20,000; then the group is read back whole, one member
-  leaves and joins again, the feed is counted, and the group is deleted.
+- *members*: so many users join one group by PATCHes of up to 20,000; then the group is read back whole, one
+  member leaves and joins again, the feed is counted, and the group is deleted.
 - *roles*: one user at a time joins and leaves a group that gives a role, until the event of its roles has
   arrived; then many join by one PATCH.
 
