@@ -31,6 +31,8 @@ RULES = RoleRules(
     (RoleMapping("Staff", ("user",), 0), RoleMapping("Ops", ("admin", "user"), 10)),
     default_roles=("guest",),
 )
+# Passes that were broken off, or found another one at work, before the test ends.
+ENDED_MIN = 10
 CALLER = Caller("role-mapping", may_write=True, correlation_id="")
 
 
@@ -442,9 +444,10 @@ async def test_writers_passes_relays_and_interruptions_leave_true_roles(tenant, 
     await asyncio.gather(*(write() for _ in range(3)))
     rules[0] = RoleRules((RoleMapping("Ops", ("boss",), 1), RoleMapping("Other", ("reader",), 0)))
     await asyncio.gather(*(write() for _ in range(3)))
+    while outcomes["ended"] < ENDED_MIN:
+        await write()
     stop.set()
     await asyncio.gather(*background)
     await tenant.keep(rules[0], now=lambda: datetime.now(UTC) + timedelta(hours=1))
 
-    assert outcomes["ended"] > 10
     await tenant.check(rules[0])
