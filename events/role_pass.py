@@ -97,11 +97,10 @@ async def keep_roles(
     if rules is None or (rules.is_empty and not progress.etag) or await _is_kept(partition, progress, rules):
         return True
     owner = uuid4().hex
-    progress = await claim(partition, progress, owner, now())
-    rules = await load_rules()
-    run = _Pass(partition, rules or RoleRules(), progress, now)
+    run = _Pass(partition, await claim(partition, progress, owner, now()), now)
     try:
-        return rules is None or await run.run(until, clock)
+        rules = await load_rules()
+        return rules is None or await run.run(rules, until, clock)
     finally:
         # Left undone by a crash: then the next pass waits for the end of the lease.
         await run.release()
@@ -111,11 +110,21 @@ async def _is_kept(partition: Partition, progress: RoleProgress, rules: RoleRule
     """Tell by one read whether there is nothing to decide."""
     if progress.settings != rules.digest or progress.through is not None:
         return False
-    entries = await read_feed(partition.client, partition.key, progress.sequence, EVENTS_MAX)
-    if not entries:
-        return await last_sequence(partition.client, partition.key) <= progress.sequence
-    is_next = entries[0].sequence == progress.sequence + 1
-    return is_next and len(entries) < EVENTS_MAX and not _concerns_somebody(entries)
+    entries = await _read_following(partition, progress)
+    return entries is not None and len(entries) < EVENTS_MAX and not _concerns_somebody(entries)
+
+
+async def _read_following(partition: Partition, progress: RoleProgress) -> list[FeedEntry] | None:
+    """Return the events that come next; None where they have expired."""
+    count = EVENTS_MAX if progress.through is None else progress.through - progress.sequence
+    entries = await read_feed(partition.client, partition.key, progress.sequence, count)
+    if not entries and await last_sequence(partition.client, partition.key) > progress.sequence:
+        # Written in between; or gone.
+        entries = await read_feed(partition.client, partition.key, progress.sequence, count)
+        if not entries:
+            return None
+    is_next = not entries or entries[0].sequence == progress.sequence + 1
+    return entries if is_next else None
 
 
 def _concerns_somebody(entries: Sequence[FeedEntry]) -> bool:
@@ -125,17 +134,16 @@ def _concerns_somebody(entries: Sequence[FeedEntry]) -> bool:
 class _Pass:
     """One pass over one tenant, which it has claimed."""
 
-    def __init__(
-        self, partition: Partition, rules: RoleRules, progress: RoleProgress, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, partition: Partition, progress: RoleProgress, now: Callable[[], datetime]) -> None:
         self._partition = partition
-        self._rules = rules
+        self._rules = RoleRules()
         self._progress = progress
         self._now = now
         self._correlation_id = uuid4().hex
 
-    async def run(self, until: float, clock: Callable[[], float]) -> bool:
-        """Decide until all is kept; False if the time was over before."""
+    async def run(self, rules: RoleRules, until: float, clock: Callable[[], float]) -> bool:
+        """Decide by these rules until all is kept; False if the time was over before."""
+        self._rules = rules
         if self._progress.settings != self._rules.digest:
             await self._restart()
         while clock() < until:
@@ -174,7 +182,7 @@ class _Pass:
     async def _follow(self) -> bool:
         """Decide whom the next events concern; False at the end of the feed."""
         progress = self._progress
-        entries = await self._read()
+        entries = await _read_following(self._partition, progress)
         if entries is None:
             await self._restart()
             return True
@@ -193,19 +201,6 @@ class _Pass:
         else:
             await self._move(replace(progress, sequence=last, through=None, after=""))
         return True
-
-    async def _read(self) -> list[FeedEntry] | None:
-        """Return the events that come next; None where they have expired."""
-        progress, client, key = self._progress, self._partition.client, self._partition.key
-        count = EVENTS_MAX if progress.through is None else progress.through - progress.sequence
-        entries = await read_feed(client, key, progress.sequence, count)
-        if not entries and await last_sequence(client, key) > progress.sequence:
-            # Written in between; or gone.
-            entries = await read_feed(client, key, progress.sequence, count)
-            if not entries:
-                return None
-        is_next = not entries or entries[0].sequence == progress.sequence + 1
-        return entries if is_next else None
 
     async def _find_concerned(self, entries: Sequence[FeedEntry]) -> dict[str, str]:
         """Return the users whose roles these events may have changed, each with the request that did."""
