@@ -21,11 +21,11 @@ from scim.storage.membership_rows import (
     LEAVE_CHANGES,
     PAGE_ROWS,
     Delta,
+    find_present,
     find_resources,
     forgets,
     joins,
     leaves,
-    read_members,
 )
 from scim.storage.parallel import parallel_map
 from scim.storage.partition import Partition
@@ -99,7 +99,8 @@ def split_transactions(delta: Delta) -> list[Delta]:
 
 async def _write_delta(partition: Partition, journal: Journal, delta: Delta, *, is_fresh: bool) -> None:
     if not is_fresh:
-        present = {member.value for member in await read_members(partition, journal.resource_id)}
+        wanted = [*(member.value for member in delta.adds), *delta.removes]
+        present = await find_present(partition, journal.resource_id, wanted)
         delta = Delta(
             tuple(member for member in delta.adds if member.value not in present),
             tuple(member_id for member_id in delta.removes if member_id in present),

@@ -18,7 +18,7 @@ from scim2_models import TooManyException
 from scim.documents import Document, Page, Plan, ResourceName, Slice
 from scim.storage import groups, keys, users
 from scim.storage.edm import Entity
-from scim.storage.membership_rows import PAGE_ROWS, id_segments
+from scim.storage.membership_rows import PAGE_ROWS, count_parts, id_segments
 from scim.storage.paging import parse_key_position, render_key_position, take_page
 from scim.storage.parallel import PARALLEL_REQUESTS_MAX
 from scim.storage.partition import Partition, primary_key
@@ -166,7 +166,8 @@ async def _collect(
     total = (await partition.read_counts()).total(resource_name)
     if not plan.pushed:
         check_candidates(total, candidates_max)
-    parts = min(max(total // PAGE_ROWS, 1), PARALLEL_REQUESTS_MAX)
+    # What the table filters out fills no answers.
+    parts = min(count_parts(total), PARALLEL_REQUESTS_MAX) if plan.pushed else count_parts(total)
     prefix = primary_key(resource_name, "")
     ranges = [(prefix + low, prefix + high) for low, high in id_segments(parts)]
     # Ids are random: a part with four times its share of the most that is allowed means too much altogether.

@@ -138,10 +138,12 @@ async def test_trouble_is_logged_and_nothing_else(
         relays.start(partition)
         await relays.close()
 
-    assert [record.message for record in caplog.records] == [
+    # Both are under way together, so that either may fail first.
+    assert {record.message for record in caplog.records} == {
         f"hint_failed partition={partition}",
         f"relay_failed key={partition}",
-    ]
+    }
+    assert len(caplog.records) == 2
 
 
 async def test_a_relay_that_always_loses_leaves_the_events_to_others(
