@@ -51,6 +51,7 @@ class TableDirectory:
         **options: Unpack[PartitionOptions],
     ) -> None:
         key = keys.partition(tenant_id)
+        options.setdefault("bounds_reads", True)
         self._partition = open_partition(client, key, clock, caller, deadline, **options)
         self._scan_candidates_max = scan_candidates_max
 

@@ -52,7 +52,7 @@ class Partition:
     """One tenant's rows, and what a mutation of them needs to know.
 
     Attributes:
-        client: The table.
+        client: The table; for a request one whose reads end at its deadline.
         key: The tenant's partition key.
         transactions: Commits, with repeats inside the request's deadline.
         clock: Gives operations their ids.
@@ -142,12 +142,14 @@ class PartitionOptions(TypedDict, total=False):
         monotonic: The clock of deadlines, in seconds.
         new_id: Makes the ids of new resources: 32 lower-case hexadecimal digits, random.
         on_step: Called with the name of each step that a crash could follow. Tests crash there.
+        bounds_reads: Whether reads end at the deadline too: where somebody waits for the answer.
     """
 
     on_commit: Callable[[str], None]
     monotonic: Callable[[], float]
     new_id: Callable[[], str]
     on_step: Callable[[str], None]
+    bounds_reads: bool
 
 
 def open_partition(
@@ -159,15 +161,10 @@ def open_partition(
     **options: Unpack[PartitionOptions],
 ) -> Partition:
     """Open a tenant's partition until a deadline, in seconds of the monotonic clock. No I/O."""
-    transactions = Transactions(
-        client,
-        key,
-        options.get("monotonic", time.monotonic),
-        deadline,
-        on_commit=options.get("on_commit"),
-    )
+    monotonic = options.get("monotonic", time.monotonic)
+    transactions = Transactions(client, key, monotonic, deadline, on_commit=options.get("on_commit"))
     return Partition(
-        client,
+        client.reading_until(deadline, monotonic) if options.get("bounds_reads") else client,
         key,
         transactions,
         clock,

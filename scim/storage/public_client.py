@@ -1,5 +1,6 @@
 """The table through the public API of azure-data-tables alone: slower, same results."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
@@ -16,7 +17,6 @@ from scim.storage.table_client import (
     AMBIGUOUS_STATUSES,
     READ_PAUSE_SECONDS,
     READ_REPEATS_MAX,
-    READ_SECONDS_MAX,
     TABLE_NOT_FOUND,
     UNAUTHORIZED,
     Continuation,
@@ -31,7 +31,6 @@ _NOT_FOUND = 404
 _READ_OPTIONS: Mapping[str, Any] = {
     "retry_total": READ_REPEATS_MAX,
     "retry_backoff_factor": READ_PAUSE_SECONDS,
-    "timeout": READ_SECONDS_MAX,
 }
 _WRITE_OPTIONS: Mapping[str, Any] = {"retry_total": 0}
 
@@ -41,9 +40,12 @@ class PublicTableClient(TableClient):
 
     async def get(self, partition_key: str, row_key: str, select: Sequence[str] = ()) -> Entity | None:
         """Return one row, or None where there is none. One request."""
-        columns = wire_select(select) if select else None
+        columns, seconds = wire_select(select) if select else None, self._read_seconds()
         try:
-            entity = await self._sdk.get_entity(partition_key, row_key, select=columns, **_READ_OPTIONS)
+            async with asyncio.timeout(seconds):
+                entity = await self._sdk.get_entity(partition_key, row_key, select=columns, **_READ_OPTIONS)
+        except TimeoutError as error:
+            raise Throttled from error
         except AzureError as error:
             if _is_no_such_row(error):
                 return None
@@ -68,15 +70,18 @@ class PublicTableClient(TableClient):
     async def _fetch_page(
         self, condition: str, select: Sequence[str], page_rows: int, continuation: Continuation
     ) -> tuple[list[Entity], Continuation]:
-        columns = wire_select(select) if select else None
+        columns, seconds = wire_select(select) if select else None, self._read_seconds()
         query = self._sdk.query_entities(
             condition, select=columns, results_per_page=page_rows, **_READ_OPTIONS
         )
         pages: Any = query.by_page(continuation)
         with_etag = wants_etag(select)
         try:
-            page = await anext(pages, None)
-            rows = [] if page is None else [_entity(entity, with_etag=with_etag) async for entity in page]
+            async with asyncio.timeout(seconds):
+                page = await anext(pages, None)
+                rows = [] if page is None else [_entity(entity, with_etag=with_etag) async for entity in page]
+        except TimeoutError as error:
+            raise Throttled from error
         except AzureError as error:
             raise _failed_read(error) from error
         return rows, pages.continuation_token

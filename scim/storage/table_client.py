@@ -8,9 +8,10 @@ pinned release sends; with another one `scim.storage.public_client` does the sam
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import copy
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -80,6 +81,7 @@ class TableClient:
         self._signer = signer
         self._table_url = f"{sdk.url}/{sdk.table_name}"
         self._batch_url = f"{sdk.url}/$batch"
+        self._remaining: Callable[[], float] | None = None
         self._headers = {
             "x-ms-version": sdk.api_version,
             "DataServiceVersion": "3.0",
@@ -91,6 +93,17 @@ class TableClient:
     def name(self) -> str:
         """The table's name."""
         return self._sdk.table_name
+
+    def reading_until(self, deadline: float, clock: Callable[[], float]) -> Self:
+        """Return the same table for one request: its reads end at the deadline, by `Throttled`.
+
+        Args:
+            deadline: In seconds, on the clock.
+            clock: Monotonic.
+        """
+        bounded = copy.copy(self)
+        bounded._remaining = lambda: deadline - clock()
+        return bounded
 
     async def get(self, partition_key: str, row_key: str, select: Sequence[str] = ()) -> Entity | None:
         """Return one row, or None where there is none. One request."""
@@ -201,9 +214,23 @@ class TableClient:
         rows = [parse_entity(raw, with_etag=with_etag) for raw in orjson.loads(body)["value"]]
         return rows, _next_query(headers)
 
+    def _read_seconds(self) -> float:
+        """Return how long one read may take, repeats included.
+
+        Raises:
+            Throttled: No time is left.
+        """
+        if self._remaining is None:
+            return READ_SECONDS_MAX
+        seconds = min(self._remaining(), READ_SECONDS_MAX)
+        if seconds <= 0.0:
+            raise Throttled
+        return seconds
+
     async def _read(self, url: str) -> tuple[int, Mapping[str, str], bytes]:
+        seconds = self._read_seconds()
         try:
-            async with asyncio.timeout(READ_SECONDS_MAX):
+            async with asyncio.timeout(seconds):
                 return await self._read_patiently(url)
         except ClientAuthenticationError as error:
             raise StorageRefused(UNAUTHORIZED, type(error).__name__) from error

@@ -388,6 +388,30 @@ async def test_a_read_that_never_arrives_is_throttled(azurite: Azurite, table: T
                     await account.table(table.name).get("t1", "u_1")
 
 
+@pytest.mark.parametrize("own_codec", [True, False], ids=["own codec", "public API"])
+async def test_a_request_that_has_no_time_left_reads_no_more(
+    azurite: Azurite, table: TableClient, partition: str, own_codec: bool
+) -> None:
+    """Neither after its deadline, nor in a read that is under way then. Other requests go on."""
+    await table.submit(partition, [Change(CREATE, "u_1", {"a": 1})])
+    with FaultProxy(azurite.table_port, methods={"GET"}, delay_seconds=30.0) as proxy:
+        async with TableAccount(proxy.redirect(azurite.connection_string), own_codec=own_codec) as account:
+            unbounded = account.table(table.name)
+            late = unbounded.reading_until(10.0, lambda: 10.0)
+            in_time = unbounded.reading_until(10.0, lambda: 9.8)
+            for read in (late.get(partition, "u_1"), late.range(partition, "", "~")):
+                with pytest.raises(Throttled):
+                    await read
+            assert account.transport.requests == 0
+            for method in ("get", "range"):
+                proxy.script(Fault.DELAY)
+                started = time.monotonic()
+                with pytest.raises(Throttled):
+                    await getattr(in_time, method)(partition, "u_1", *["~"] * (method == "range"))
+                assert time.monotonic() - started < 20.0
+            assert await unbounded.get(partition, "u_1") is not None
+
+
 def test_no_value_is_no_property_on_either_way() -> None:
     """The service gives null for a projected property that a row lacks; Azurite leaves it out."""
     ours = parse_entity({"RowKey": "u_1", "a": None, "b": 1, "odata.etag": "x"}, with_etag=True)

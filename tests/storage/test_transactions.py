@@ -7,21 +7,25 @@ from itertools import product
 
 import pytest
 
-from scim.documents import Throttled
+from scim.documents import Access, Plan, ResourceName, Slice, Throttled
 from scim.storage import keys
 from scim.storage.changes import RelayOutcome, relay
+from scim.storage.directory import TableDirectory
 from scim.storage.errors import TransactionRejected
 from scim.storage.operations import OperationClock
 from scim.storage.table_account import TableAccount
 from scim.storage.table_client import Change, ChangeKind, TableClient
 from scim.storage.transactions import FEED_TAIL, RESERVE_SECONDS, Transactions, plan_pause
 from scimgw.localhost.azurite import Azurite
+from tests.contract.directory import user
 from tests.faults.proxy import DONE_FAULTS, Fault, FaultProxy
+from tests.storage.directories import CALLER, open_directory
 
 CREATE, MERGE = ChangeKind.CREATE, ChangeKind.MERGE
 FAULTS = list(Fault)
 
 CLOCK = OperationClock()
+TENANT_ID = "0d5f7a3e-52a4-4c55-9a31-7f2f0d4ad801"
 
 # What this machine may take for anything else, in seconds; far below the minute that a delayed answer takes.
 MARGIN_SECONDS = 20.0
@@ -265,6 +269,24 @@ async def test_a_commit_with_an_event_starts_the_relay(table: TableClient, parti
         await mine.commit(operation, [event(operation)])
 
     assert started == [partition]
+
+
+async def test_a_directory_answers_nobody_after_the_deadline(table: TableClient) -> None:
+    """Not even by reading: a client that has given up must not keep the tables busy."""
+    made = await open_directory(table, TENANT_ID).create_user(user("jo"))
+    clock = time.monotonic()
+    late = TableDirectory(table, TENANT_ID, CLOCK, CALLER, clock, monotonic=lambda: clock)
+
+    for work in (
+        late.read(ResourceName.USER, made.id),
+        late.find(ResourceName.USER, Plan(Access.USER_NAME, "jo"), Slice()),
+        late.find(ResourceName.USER, Plan(Access.SCAN, predicate=bool), Slice()),
+        late.read_groups([made.id]),
+        late.create_user(user("jim")),
+    ):
+        with pytest.raises(Throttled):
+            await work
+    assert (await open_directory(table, TENANT_ID).read(ResourceName.USER, made.id)).id == made.id
 
 
 def test_pauses_grow_to_a_limit_and_respect_the_service() -> None:
