@@ -31,6 +31,7 @@ class Attribute:
         is_list: Whether the attribute, not the sub-attribute, has several values.
         case_exact: Whether texts are compared with their case (RFC 7643 §2.2).
         is_write_only: Whether it may be compared for equality only, such as ``password``.
+        is_writable: Whether clients may read it, and write it at any time: mutability ``readWrite``.
         returned: RFC 7643 §7.
         sub_attributes: Of a complex attribute, by lower-case name.
     """
@@ -42,6 +43,7 @@ class Attribute:
     is_list: bool
     case_exact: bool = False
     is_write_only: bool = False
+    is_writable: bool = False
     returned: Returned = Returned.default
     sub_attributes: Mapping[str, "Attribute"] = field(default_factory=lambda: _NO_SUB_ATTRIBUTES)
 
@@ -131,6 +133,7 @@ def _attribute(schema: str, declared: SchemaAttribute, parent: SchemaAttribute |
         is_list=bool(head.multi_valued),
         case_exact=bool(declared.case_exact),
         is_write_only=declared.mutability is Mutability.write_only,
+        is_writable={declared.mutability, head.mutability} == {Mutability.read_write},
         returned=returned,
         sub_attributes={
             str(sub.name).lower(): _attribute(schema, sub, declared) for sub in declared.sub_attributes or ()

@@ -68,7 +68,7 @@ def content_of(resource: Resource[Any], catalogue: Catalogue) -> JsonObject:
     content = resource.model_dump()
     for name in _NOT_CONTENT:
         content.pop(name, None)
-    content["schemas"] = _schemas(content, catalogue)
+    content["schemas"] = list_schemas(content, catalogue)
     return content
 
 
@@ -83,8 +83,8 @@ def check_size(content: JsonObject) -> JsonObject:
     return content
 
 
-def _schemas(content: JsonObject, catalogue: Catalogue) -> list[str]:
-    """List the URNs of the schemas that a resource has attributes of (RFC 7643 §3)."""
+def list_schemas(content: JsonObject, catalogue: Catalogue) -> list[str]:
+    """Return the URNs of the schemas that a resource has attributes of (RFC 7643 §3)."""
     return [catalogue.schema, *(urn for urn in catalogue.extensions if urn in content)]
 
 
@@ -153,7 +153,7 @@ def apply_patch(kind: Kind, patch: Patch, operations: list[JsonObject], content:
         for name, value in stored_attributes(content).items()
     }
     new = {name: value for name, value in {**merged, **written}.items() if value is not None}
-    new["schemas"] = _schemas(new, kind.catalogue)
+    new["schemas"] = list_schemas(new, kind.catalogue)
     return new
 
 

@@ -30,6 +30,7 @@ from scim2_server.responses import ScimResponse
 from scim2_server.routing import Operation, Target
 
 from scim import dialects, limits
+from scim.assignments import read_assignments
 from scim.bulk import run_bulk
 from scim.completion import complete, complete_written
 from scim.content import (
@@ -188,12 +189,10 @@ class Handler(AsyncScimHandler):
         precondition = _precondition(conditions, "PATCH")
         if not operations:
             return await self._change(kind, resource_id, precondition, None, members)
-        with self.service.provider:
-            patch = validate_patch(kind, operations)
+        apply = self._plan_patch(kind, operations)
 
         def patched(content: JsonObject) -> JsonObject:
-            with self.service.provider:
-                new = apply_patch(kind, patch, operations, content)
+            new = apply(content)
             self._check_still_required(kind, content, new)
             return check_size(new)
 
@@ -269,6 +268,24 @@ class Handler(AsyncScimHandler):
         with self.service.provider:
             content = content_of(validate(kind.model, body, context), kind.catalogue)
         return check_size(content), members
+
+    def _plan_patch(self, kind: Kind, operations: list[JsonObject]) -> Callable[[JsonObject], JsonObject]:
+        """Return what operations make of a content, the cheapest way.
+
+        Raises:
+            SCIMException: One cannot apply to any resource of this type (400).
+        """
+        with self.service.provider:
+            assignments = read_assignments(kind, operations)
+            if assignments is not None:
+                return assignments.applied_to
+            patch = validate_patch(kind, operations)
+
+        def apply(content: JsonObject) -> JsonObject:
+            with self.service.provider:
+                return apply_patch(kind, patch, operations, content)
+
+        return apply
 
     def _check_still_required(self, kind: Kind, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         """Check that a PATCH takes nothing away that the tenant requires.

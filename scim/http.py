@@ -31,6 +31,14 @@ _PROCESS_SECRET: Final = secrets.token_bytes(32)
 _CURSOR: Final = "cursor"
 
 
+class _Request(ScimRequest):
+    """The engine's request, whose headers are known to be found in any case, each once."""
+
+    def header(self, name: str) -> str | None:
+        """Return the value of a header."""
+        return self.headers.get(name)  # type: ignore[union-attr]
+
+
 async def respond(
     request: func.HttpRequest,
     *,
@@ -59,7 +67,7 @@ async def respond(
     headers = {CORRELATION_HEADER: caller.correlation_id}
     try:
         service = get_service(profile, cursor_secret or _PROCESS_SECRET)
-        scim_request = ScimRequest(
+        scim_request = _Request(
             method=request.method,
             base_url=base_url.rstrip("/"),
             path=path,

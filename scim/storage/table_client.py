@@ -8,7 +8,6 @@ pinned release sends; with another one `scim.storage.public_client` does the sam
 """
 
 import asyncio
-import copy
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Self
@@ -101,7 +100,8 @@ class TableClient:
             deadline: In seconds, on the clock.
             clock: Monotonic.
         """
-        bounded = copy.copy(self)
+        bounded = object.__new__(type(self))
+        bounded.__dict__.update(self.__dict__)
         bounded._remaining = lambda: deadline - clock()
         return bounded
 

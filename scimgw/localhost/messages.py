@@ -16,8 +16,11 @@ class Message:
     defaults: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, **fields: Any) -> None:
-        self.__dict__.update(self.defaults)
-        self.__dict__.update((name, value) for name, value in fields.items() if value is not None)
+        own = self.__dict__
+        own.update(self.defaults)
+        for name, value in fields.items():
+            if value is not None:
+                own[name] = value
 
     def __getattr__(self, name: str) -> Any:
         """Only for type checkers: every field is an attribute of its own."""
