@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import pytest
@@ -55,6 +55,9 @@ class Interrupted:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
+    def reading_until(self, deadline: float, clock: Callable[[], float]) -> Self:
+        return self
+
     async def _before(self, method: str, row_key: str) -> None:
         wanted, prefix = self._request
         if method != wanted or not row_key.startswith(prefix):
@@ -85,6 +88,9 @@ class Blind:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
+
+    def reading_until(self, deadline: float, clock: Callable[[], float]) -> Self:
+        return self
 
     async def range(self, partition: str, low: str, high: str, **options: Any) -> list[Entity]:
         return [] if low == "j_" else await self._client.range(partition, low, high, **options)
