@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import scenario
+from bench.awake import awake
 from bench.load import Load
 from bench.servers import TABLE_COLUMNS, Server, gateway, reference
 
@@ -24,7 +25,7 @@ def measure(
     running: AbstractContextManager[Server], users: int, members: int, scale: float
 ) -> dict[str, Any]:
     """Run the load against one server and return its figures."""
-    with running as server:
+    with awake(), running as server:
         load = asyncio.run(replay(server, users, members, scale))
         return {
             "server": server.name,

@@ -15,6 +15,7 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
+from bench.awake import awake
 from bench.counting_proxy import Count, counting_proxy
 from bench.load import MEMBERS_PER_PATCH, Load
 from bench.servers import TABLE_COLUMNS, Server, gateway
@@ -155,6 +156,7 @@ def main() -> None:
     options = parser.parse_args()
     sizes = list(zip(options.users, options.members, strict=True))
     with (
+        awake(),
         counted_tables() as (connection_string, count),
         gateway({"SCIMGW_TABLES": connection_string}) as server,
     ):

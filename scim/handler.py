@@ -357,7 +357,10 @@ class Handler(AsyncScimHandler):
             )
             for kind in kinds
         }
-        digest = search.digest(self.profile.tenant_id, [kind.resource_name for kind in kinds])
+        # Only cursors are sealed with it.
+        digest = ""
+        if search.cursor is not None:
+            digest = search.digest(self.profile.tenant_id, [kind.resource_name for kind in kinds])
         finder = Finder(self.directory, self.profile, request.base_url)
         page = await finder.find(kinds, search, self._open_cursor(search, digest))
         for kind in kinds:
