@@ -105,12 +105,8 @@ class Finder:
             raise TooManyException(
                 detail=f"This filter would read the members of more than {COMPLETED_CANDIDATES_MAX} resources"
             )
-        contents = await complete(self.directory, candidates.documents, None, self.base_url)
-        matches = [
-            document
-            for document, content in zip(candidates.documents, contents, strict=True)
-            if predicate(content)
-        ]
+        present = await complete(self.directory, candidates.documents, None, self.base_url)
+        matches = [document for document in present if predicate(document.content)]
         for document in matches:
             document.content.pop("members", None)
             document.content.pop("groups", None)

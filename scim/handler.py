@@ -32,7 +32,7 @@ from scim2_server.routing import Operation, Target
 from scim import dialects, limits
 from scim.assignments import read_assignments
 from scim.bulk import run_bulk
-from scim.completion import complete, complete_written
+from scim.completion import complete, complete_page, complete_written
 from scim.content import (
     apply_patch,
     check_required,
@@ -112,7 +112,9 @@ class Handler(AsyncScimHandler):
         document = await self._read(kind, target.resource_id)
         if not self.service.read_conditions(request).check(document.version, "GET"):
             return ScimResponse(HTTPStatus.NOT_MODIFIED, None, {"ETag": document.version})
-        return await self._resource_response(request, Written(kind, document), projection)
+        if not await complete(self.directory, [document], projection, request.base_url):
+            raise _not_found(kind, document.id)
+        return resource_response(projection.apply(document.content), document, request.base_url)
 
     async def _serve_create(self, request: ScimRequest, target: Target) -> ScimResponse:
         """RFC 7644 §3.3."""
@@ -247,7 +249,7 @@ class Handler(AsyncScimHandler):
 
     async def _read(self, kind: Kind, resource_id: str | None) -> Document:
         if resource_id is None or not is_id(resource_id):
-            raise NotFoundException(detail=f"{kind.resource_name} {str(resource_id)[:64]!r} not found")
+            raise _not_found(kind, resource_id)
         return await self.directory.read(kind.resource_name, resource_id)
 
     def _read_body(self, request: ScimRequest, kind: Kind) -> JsonObject:
@@ -363,9 +365,7 @@ class Handler(AsyncScimHandler):
             digest = search.digest(self.profile.tenant_id, [kind.resource_name for kind in kinds])
         finder = Finder(self.directory, self.profile, request.base_url)
         page = await finder.find(kinds, search, self._open_cursor(search, digest))
-        for kind in kinds:
-            documents = [each for each in page.documents if each.resource_name is kind.resource_name]
-            await complete(self.directory, documents, projections[kind.resource_name], request.base_url)
+        page = await complete_page(self.directory, page, projections, request.base_url)
         resources = [
             projections[document.resource_name].apply(document.content) for document in page.documents
         ]
@@ -390,6 +390,10 @@ class Handler(AsyncScimHandler):
 def _precondition(conditions: Conditions, method: str) -> Callable[[Document], object]:
     """Return the check of the client's own conditions on the version that is about to change (412)."""
     return lambda document: conditions.check(document.version, method)
+
+
+def _not_found(kind: Kind, resource_id: str | None) -> NotFoundException:
+    return NotFoundException(detail=f"{kind.resource_name} {str(resource_id)[:64]!r} not found")
 
 
 def _projection(kind: Kind, query: Mapping[str, str]) -> Projection:

@@ -6,6 +6,8 @@ instant.
 
 from collections.abc import Callable, Iterable, Sequence
 
+from scim2_models import NotFoundException
+
 from scim.documents import Access, Document, JsonObject, Page, Plan, ResourceName, Slice
 from scim.storage import groups, keys, members, scan, users
 from scim.storage.keys import fold
@@ -101,7 +103,10 @@ async def _find_members(partition: Partition, plan: Plan, part: Slice, candidate
     group = await partition.get(keys.group(plan.value)) if is_resource_id(plan.value) else None
     if group is None:
         return Page(0)
-    present = await members.read(partition, groups.to_document(group))
+    try:
+        present = await members.read(partition, groups.to_document(group))
+    except NotFoundException:  # deleted meanwhile
+        return Page(0)
     ids = [member.value for member in present if member.resource_name is ResourceName.USER]
     is_sorted = part.sort_key is not None or part.sort_by_user_name
     if plan.predicate is None and not is_sorted and not part.by_cursor and not part.descending:

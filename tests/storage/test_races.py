@@ -19,6 +19,7 @@ from scim.storage.inspect import check_tenant
 from scim.storage.sweep import sweep_journals
 from scim.storage.table_client import TableClient
 from tests.contract.directory import (
+    EVERYTHING,
     adding,
     change_members,
     group,
@@ -29,6 +30,8 @@ from tests.contract.directory import (
     user,
 )
 from tests.storage.directories import open_directory
+from tests.unit.scim.clients import GROUP as GROUP_URN
+from tests.unit.scim.clients import Client, check_error
 
 USER, GROUP = ResourceName.USER, ResourceName.GROUP
 
@@ -212,6 +215,61 @@ async def test_a_group_deleted_while_its_members_are_read(tenant: Tenant):
 
     with pytest.raises(NotFoundException):
         await members_of(tenant.interrupted("range", "m_", delete), group_id)
+
+
+@pytest.mark.parametrize("find", ["list", "filter by name", "filter by member", "all resource types"])
+async def test_a_search_does_not_find_a_group_that_is_deleted_meanwhile(tenant: Tenant, find: str):
+    """It answers all the same: the others are there."""
+    (a,) = await make_users(tenant.directory, "a")
+    going, staying = await make_group(tenant, [a], "going"), await make_group(tenant, [a], "staying")
+
+    async def delete() -> None:
+        await tenant.directory.delete_group(await tenant.directory.read(GROUP, going))
+
+    client = Client(tenant.interrupted("range", f"m_{going}", delete))
+    if find == "list":
+        answer, left = await client.get("/Groups"), [staying]
+    elif find == "filter by name":
+        answer, left = await client.get("/Groups", query={"filter": 'displayName eq "going"'}), []
+    elif find == "filter by member":
+        answer, left = await client.get("/Users", query={"filter": f'groups.value eq "{going}"'}), []
+    else:
+        answer, left = (
+            await client.get("", query={"filter": f'id eq "{going}" or id eq "{staying}"'}),
+            [staying],
+        )
+    assert answer.status == 200, answer.body
+    assert [resource["id"] for resource in answer.body.get("Resources", [])] == left
+    assert answer.body["totalResults"] == len(left)
+    assert (await client.get(f"/Groups/{going}")).status == 404
+
+
+async def test_a_group_deleted_before_its_creation_is_answered(tenant: Tenant):
+    """It was created, and the client is told so; the members are not there to be read any more."""
+    (a,) = await make_users(tenant.directory, "a")
+
+    async def delete() -> None:
+        (made,) = (await tenant.directory.find(GROUP, EVERYTHING, Slice())).documents
+        await tenant.directory.delete_group(await tenant.directory.read(GROUP, made.id))
+
+    client = Client(tenant.interrupted("range", "m_", delete))
+    answer = await client.post(
+        "/Groups", {"schemas": [GROUP_URN], "displayName": "g", "members": [{"value": a}]}
+    )
+
+    assert (answer.status, answer.body["displayName"]) == (201, "g")
+    assert (await client.get(f"/Groups/{answer.body['id']}")).status == 404
+    await tenant.check()
+
+
+async def test_a_group_deleted_while_it_is_read_is_not_found(tenant: Tenant):
+    (a,) = await make_users(tenant.directory, "a")
+    group_id = await make_group(tenant, [a])
+
+    async def delete() -> None:
+        await tenant.directory.delete_group(await tenant.directory.read(GROUP, group_id))
+
+    check_error(await Client(tenant.interrupted("range", "m_", delete)).get(f"/Groups/{group_id}"), 404)
 
 
 async def test_a_group_deleted_before_it_is_changed(tenant: Tenant):
