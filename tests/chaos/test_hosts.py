@@ -203,6 +203,9 @@ class Customer:
         while not stop.is_set():
             for group_id in (self.staff, self.project or self.staff):
                 await self.are_members(group_id, self.crowd)
+                found = await self.read(f"/Users?count=0&filter=groups.value eq %22{group_id}%22")
+                assert group_id == self.staff or found.json["totalResults"] in {0, len(self.crowd)}
+            await self.read("/Groups?count=20")
 
 
 def render(mark: str) -> dict[str, Any]:
@@ -347,7 +350,6 @@ def check(customer: Customer, state: State, feed: list[FeedEntry]) -> None:
         possible = {Outcome.WRITTEN: {1}, Outcome.REFUSED: {0}}.get(outcome, {0, 1})
         assert told[correlation_id] in possible, (correlation_id, outcome)
     assert replay(feed) == state
-
     people = {user_id: person for each in customer.clients for user_id, person in each.people.items()}
     known = {*people, *customer.crowd, customer.staff}.union(*(each.teams for each in customer.clients))
     assert known <= state.resources.keys()
@@ -374,14 +376,12 @@ async def test_tenants_lose_nothing_when_hosts_are_killed(tmp_path: Path):
             stack.callback(seat.kill)
         host, _ = await asyncio.gather(*(seat.start() for seat in seats))
         customers = await open_customers(session, host, seats)
-
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             killing = group.create_task(kill_in_turn(table, customers, stop))
             for customer in customers:
                 for work in (customer.move_crowd, customer.watch_crowd, *(c.work for c in customer.clients)):
                     group.create_task(work(stop))
-
         for one, other in (customers, reversed(customers)):
             stranger = replace(one.tenant, id=other.tenant.id)
             for seat in seats:
