@@ -16,6 +16,7 @@ from rich.table import Table
 from bench import scenario
 from bench.awake import awake
 from bench.load import Load
+from bench.pace import pace
 from bench.servers import TABLE_COLUMNS, Server, gateway, reference
 
 console = Console(stderr=True, width=TABLE_COLUMNS)
@@ -101,6 +102,7 @@ def main() -> None:
     parser.add_argument("--without-peer", action="store_true")
     options = parser.parse_args()
     options.users = max(options.users, options.members + 1, 300)
+    before = pace()
     ours = measure(gateway(), options.users, options.members, 1.0)
     theirs = (
         None
@@ -112,6 +114,7 @@ def main() -> None:
         "benchmark": "compare",
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        "pace": {"before": before, "after": pace()},
         "users": options.users,
         "members": options.members,
         "servers": [ours] + ([theirs] if theirs else []),

@@ -18,12 +18,13 @@ from rich.table import Table
 from bench.awake import awake
 from bench.counting_proxy import Count, counting_proxy
 from bench.load import MEMBERS_PER_PATCH, Load
+from bench.pace import pace
 from bench.servers import TABLE_COLUMNS, Server, gateway
 from scimgw.localhost.azurite import ACCOUNT, ACCOUNT_KEY, Azurite
 
 console = Console(stderr=True, width=TABLE_COLUMNS)
-# Operations of a kind: enough that the scheduler's counters give a mean within a few percent.
-SAMPLES = 300
+# Operations of a kind: enough for a steady quartile.
+SAMPLES = 600
 PAGES = 20
 # Time after a kind of operation in which the relay writes the change rows that it caused.
 SETTLE_SECONDS = 0.5
@@ -155,6 +156,7 @@ def main() -> None:
     parser.add_argument("--members", type=int, nargs=2, default=(100, 10_000), metavar=("FROM", "TO"))
     options = parser.parse_args()
     sizes = list(zip(options.users, options.members, strict=True))
+    before = pace()
     with (
         awake(),
         counted_tables() as (connection_string, count),
@@ -166,6 +168,7 @@ def main() -> None:
         "benchmark": "cost",
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        "pace": {"before": before, "after": pace()},
         "steps": steps,
     }
     json.dump(document, sys.stdout, indent=1)

@@ -2,9 +2,9 @@
 
 from bench.load import MEMBERS_PER_PATCH, Load
 
-# Operations measured of each kind, where the size of the directory does not say. Enough for a steady mean.
-READS = 400
-WRITES = 200
+# Operations measured of each kind, where the size of the directory does not say: for a steady quartile.
+READS = 800
+WRITES = 400
 PAGES = 30
 WHOLE_GROUPS = 3
 
