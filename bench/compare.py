@@ -26,7 +26,7 @@ def measure(
     running: AbstractContextManager[Server], users: int, members: int, scale: float
 ) -> dict[str, Any]:
     """Run the load against one server and return its figures."""
-    with awake(), running as server:
+    with running as server:
         load = asyncio.run(replay(server, users, members, scale))
         return {
             "server": server.name,
@@ -102,19 +102,19 @@ def main() -> None:
     parser.add_argument("--without-peer", action="store_true")
     options = parser.parse_args()
     options.users = max(options.users, options.members + 1, 300)
-    before = pace()
-    ours = measure(gateway(), options.users, options.members, 1.0)
-    theirs = (
-        None
-        if options.without_peer
-        else measure(reference(), options.users, options.members, options.peer_scale)
-    )
+    with awake():
+        before = pace()
+        ours = measure(gateway(), options.users, options.members, 1.0)
+        theirs = None
+        if not options.without_peer:
+            theirs = measure(reference(), options.users, options.members, options.peer_scale)
+        after = pace()
     console.print(table(ours, theirs))
     document = {
         "benchmark": "compare",
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
-        "pace": {"before": before, "after": pace()},
+        "pace": {"before": before, "after": after},
         "users": options.users,
         "members": options.members,
         "servers": [ours] + ([theirs] if theirs else []),

@@ -156,19 +156,20 @@ def main() -> None:
     parser.add_argument("--members", type=int, nargs=2, default=(100, 10_000), metavar=("FROM", "TO"))
     options = parser.parse_args()
     sizes = list(zip(options.users, options.members, strict=True))
-    before = pace()
     with (
         awake(),
         counted_tables() as (connection_string, count),
         gateway({"SCIMGW_TABLES": connection_string}) as server,
     ):
+        before = pace()
         steps = asyncio.run(measure(server, count, sizes))
+        after = pace()
     console.print(table(steps))
     document = {
         "benchmark": "cost",
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
-        "pace": {"before": before, "after": pace()},
+        "pace": {"before": before, "after": after},
         "steps": steps,
     }
     json.dump(document, sys.stdout, indent=1)

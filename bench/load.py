@@ -68,8 +68,7 @@ class Result:
 class CpuMeter:
     """CPU of a server per operation: the lower quartile of batches.
 
-    What else runs on the machine, or on the other half of the same physical core, makes some batches dearer,
-    up to twice as dear, and none cheaper.
+    What else runs on the machine makes some batches dearer, up to twice as dear, and none cheaper.
     """
 
     def __init__(self, server: Server) -> None:

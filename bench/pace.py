@@ -14,7 +14,7 @@ _DOCUMENT: Any = {"values": [{"number": number, "text": str(number)} for number 
 def pace() -> dict[str, float]:
     """Return the CPU milliseconds that the same work takes, time and again: ``best`` and ``median``.
 
-    Where they are far apart, somebody else uses the other half of the physical core, and figures of single
+    Where they are far apart, processors fall asleep or are somebody else's for a while, and figures of single
     operations are as far apart.
     """
     found = []
