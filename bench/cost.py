@@ -22,9 +22,10 @@ from bench.pace import pace
 from bench.servers import TABLE_COLUMNS, Server, gateway
 from scimgw.localhost.azurite import ACCOUNT, ACCOUNT_KEY, Azurite
 
-console = Console(stderr=True, width=TABLE_COLUMNS)
-# Operations of a kind: enough for a steady quartile.
-SAMPLES = 600
+console = Console(stderr=True, width=TABLE_COLUMNS + 30)
+# Operations of a kind and concurrency: enough for a steady quartile.
+SAMPLES = 320
+BUSY = 8
 PAGES = 20
 # Time after a kind of operation in which the relay writes the change rows that it caused.
 SETTLE_SECONDS = 0.5
@@ -75,38 +76,42 @@ class Growth:
         await asyncio.sleep(SETTLE_SECONDS)
 
     async def look(self) -> dict[str, dict[str, float]]:
-        """Measure every kind once, one request at a time."""
+        """Measure every kind one request at a time, and its CPU with several under way too."""
         load, group = self.load, self.group
-        names = load.random.choices(list(load.users), k=SAMPLES)
+        names = load.random.sample(list(load.users), SAMPLES)
         pairs = [(group, one) for one in load.random.choices(self.members, k=SAMPLES)]
         toggled = load.random.sample(self.members, min(SAMPLES, len(self.members)))
         starts = [load.random.randrange(1, len(load.users) - 100) for _ in range(PAGES)]
         created = range(len(load.users), len(load.users) + SAMPLES)
-        kinds: list[tuple[str, Sequence[Any], Callable[[Any], Awaitable[None]]]] = [
-            ("get user", names, load.get),
-            ("look-up by userName", names, load.look_up),
-            ("look-up, no match", range(SAMPLES), load.look_up_miss),
-            ("look-up by externalId", names, load.look_up_external),
-            ("group by displayName", ["Everyone"] * SAMPLES, load.group_by_name),
-            ("group without members", [group] * SAMPLES, load.group_without_members),
-            ("membership test", pairs, load.is_member),
-            ("create user", created, load.create),
-            ("patch user", names, load.patch),
-            ("-1 member", toggled, lambda one: load.change_members(group, "remove", [one])),
-            ("+1 member", toggled, lambda one: load.change_members(group, "add", [one])),
-            ("page of 100 users", starts, load.page),
+        also_created = range(created.stop, created.stop + SAMPLES)
+        # What several requests at once would do to each other is not measured: changes of one group.
+        kinds: list[tuple[str, Sequence[Any], Sequence[Any], Callable[[Any], Awaitable[None]]]] = [
+            ("get user", names, names, load.get),
+            ("look-up by userName", names, names, load.look_up),
+            ("look-up, no match", range(SAMPLES), range(SAMPLES), load.look_up_miss),
+            ("look-up by externalId", names, names, load.look_up_external),
+            ("group by displayName", ["Everyone"] * SAMPLES, ["Everyone"] * SAMPLES, load.group_by_name),
+            ("group without members", [group] * SAMPLES, [group] * SAMPLES, load.group_without_members),
+            ("membership test", pairs, pairs, load.is_member),
+            ("create user", created, also_created, load.create),
+            ("patch user", names, names, load.patch),
+            ("-1 member", toggled, (), lambda one: load.change_members(group, "remove", [one])),
+            ("+1 member", toggled, (), lambda one: load.change_members(group, "add", [one])),
+            ("page of 100 users", starts, starts, load.page),
         ]
         figures = {}
-        for kind, items, operation in kinds:
+        for kind, items, busy_items, operation in kinds:
             await asyncio.sleep(SETTLE_SECONDS)
             self.count.take()
             result = await load.measure(kind, 1, items, operation)
             await asyncio.sleep(SETTLE_SECONDS)
             requests, background = self.count.take()
+            busy = await load.measure(kind, BUSY, busy_items, operation) if busy_items else result
             figures[kind] = {
                 "table_requests": (requests - background) / result.count,
                 "table_requests_with_relay": requests / result.count,
                 "cpu_ms": result.cpu_ms,
+                "busy_cpu_ms": busy.cpu_ms,
                 "p50_ms": result.percentile(0.5),
             }
         return figures
@@ -131,10 +136,11 @@ def table(steps: list[dict[str, Any]]) -> Table:
         title=f"from {first['users']:,} users and {first['members']:,} members "
         f"to {last['users']:,} and {last['members']:,}",
         caption="table requests of the operation itself, and with its share of the relay's, which nobody "
-        "waits for; CPU of the host process with that share",
+        "waits for; CPU of the host process with that share, one request at a time and eight at once, and "
+        "how the latter grows; changes of members one at a time only",
     )
     shown.add_column("operation", no_wrap=True)
-    for title in ("requests", "", "with relay", "", "CPU ms", "", "growth", "p50 ms", ""):
+    for title in ("requests", "", "with relay", "", "CPU c=1", "", "c=8", "", "growth", "p50 ms", ""):
         shown.add_column(title, justify="right", no_wrap=True)
     for kind, before in first["operations"].items():
         after = last["operations"][kind]
@@ -142,10 +148,12 @@ def table(steps: list[dict[str, Any]]) -> Table:
             ("table_requests", ".2f"),
             ("table_requests_with_relay", ".2f"),
             ("cpu_ms", ".2f"),
+            ("busy_cpu_ms", ".2f"),
             ("p50_ms", ".1f"),
         )
         cells = [f"{look[name]:{form}}" for name, form in pairs for look in (before, after)]
-        shown.add_row(kind, *cells[:6], f"{after['cpu_ms'] / before['cpu_ms']:.2f}x", *cells[6:])
+        growth = after["busy_cpu_ms"] / before["busy_cpu_ms"]
+        shown.add_row(kind, *cells[:8], f"{growth:.2f}x", *cells[8:])
     return shown
 
 
