@@ -82,7 +82,7 @@ class Azurite:
             port = free_port()
             with tempfile.TemporaryFile() as log, ExitStack() as stack:
                 azurite = cls(_spawn(node, main, port, data_dir, log), port)
-                stack.callback(azurite.stop)
+                stack.callback(azurite._abandon)
                 output = azurite._wait_until_started(log)
                 if not output:
                     stack.pop_all()
@@ -102,9 +102,13 @@ class Azurite:
         """Stop the service: what it holds is written first. Safe to repeat."""
         if self.is_running():
             self._process.send_signal(SIGINT)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
+        self._abandon()
+
+    def _abandon(self) -> None:
+        """End a service that has not started: it holds nothing yet, and a SIGINT may be lost on it."""
+        if self.is_running():
             self._process.kill()
             self._process.wait()
         if self._process.stdin is not None:
